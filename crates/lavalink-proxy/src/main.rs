@@ -1,0 +1,2 @@
+//! lavalink-proxy
+fn main() {}

@@ -1,0 +1,2 @@
+//! proxy-bench
+fn main() {}
