@@ -1,1 +1,3 @@
 //! lavalink-protocol
+pub mod http;
+pub mod ws;
