@@ -1,0 +1,224 @@
+//! The identities that Lavalink's protocol passes around, as types that cannot be mixed up.
+//!
+//! Not here: who owns which id, and how a client's session maps to node sessions (that is the core's).
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Length of a session id as Lavalink makes them.
+pub const SESSION_ID_LEN: usize = 16;
+
+const ID_ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Defines a cheap-to-clone text id; the two kinds differ only in meaning.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        // Lets a map keyed by this id be asked with the segment of a path.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The session id that a client sees; the proxy issues it.
+    SessionId
+}
+
+text_id! {
+    /// The id that a node gave to one link, from the `ready` it sent; a client never sees it.
+    NodeSessionId
+}
+
+impl SessionId {
+    /// Makes a new id in Lavalink's own form, 16 characters of `[a-z0-9]`, from the randomness passed in.
+    ///
+    /// Each draw must be 64 uniformly random bits from a source that cannot be guessed: who knows a session id and the
+    /// password can act on the session.
+    pub fn issue(random: &mut impl FnMut() -> u64) -> Self {
+        let mut id = String::with_capacity(SESSION_ID_LEN);
+        for _ in 0..2 {
+            // Eight characters take 36^8 of 2^64 values; the bias of the remainder is below one in a million.
+            let mut bits = random();
+            for _ in 0..SESSION_ID_LEN / 2 {
+                id.push(char::from(ID_ALPHABET[(bits % 36) as usize]));
+                bits /= 36;
+            }
+        }
+        Self(id.into())
+    }
+
+    /// Whether `text` has the form of an issued id, so that looking it up can be worth while.
+    pub fn is_well_formed(text: &str) -> bool {
+        text.len() == SESSION_ID_LEN
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    }
+}
+
+/// A Discord guild's id: which player is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct GuildId(pub u64);
+
+/// A bot's Discord user id, from the `User-Id` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct UserId(pub u64);
+
+/// The text is not a decimal id that fits Lavalink's signed 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a decimal id of 63 bits")]
+pub struct IdError;
+
+/// Reads what Lavalink reads (a signed 64-bit decimal, a leading `+` allowed) and keeps what Discord can have issued.
+fn parse_snowflake(text: &str) -> Result<u64, IdError> {
+    let signed: i64 = text.parse().map_err(|_| IdError)?;
+    u64::try_from(signed).map_err(|_| IdError)
+}
+
+macro_rules! snowflake {
+    ($name:ident) => {
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse_snowflake(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+snowflake!(GuildId);
+snowflake!(UserId);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn an_issued_session_id_looks_like_one_of_lavalinks() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let first = SessionId::issue(&mut || random.u64(..));
+        let second = SessionId::issue(&mut || random.u64(..));
+        assert!(SessionId::is_well_formed(first.as_str()), "{first}");
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn every_bit_of_the_randomness_counts() {
+        let low = SessionId::issue(&mut || 0);
+        let high = SessionId::issue(&mut || u64::MAX);
+        assert_eq!(low.as_str(), "aaaaaaaaaaaaaaaa");
+        assert!(SessionId::is_well_formed(high.as_str()));
+    }
+
+    #[test]
+    fn a_guild_id_is_what_lavalink_accepts_and_discord_can_issue() {
+        let cases = [
+            ("100000000000000001", Some(100_000_000_000_000_001)),
+            ("0", Some(0)),
+            ("+5", Some(5)),
+            ("9223372036854775807", Some(i64::MAX as u64)),
+            ("9223372036854775808", None),
+            ("-1", None),
+            ("", None),
+            ("12a", None),
+            ("1.0", None),
+            (" 1", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<GuildId>().ok().map(|id| id.0), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_json_strings() {
+        assert_eq!(serde_json::to_string(&GuildId(7)).unwrap(), "\"7\"");
+        assert_eq!(serde_json::from_str::<UserId>("\"8\"").unwrap(), UserId(8));
+        assert_eq!(serde_json::to_string(&SessionId::from("abc")).unwrap(), "\"abc\"");
+    }
+
+    #[test]
+    fn a_map_of_sessions_is_asked_with_plain_text() {
+        let sessions = std::collections::HashMap::from([(SessionId::from("abc"), 1)]);
+        assert_eq!(sessions.get("abc"), Some(&1));
+    }
+}
