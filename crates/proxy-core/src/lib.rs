@@ -1,1 +1,17 @@
-//! proxy-core
+//! Every decision of the proxy: which node is usable, where a player or request goes, how a session lives, whose
+//! password is whose, which version a client spoke before.
+//!
+//! No sockets and no clock: `now` is passed in everywhere, and so is randomness, so that any run can be repeated from
+//! its seed (`tests/simulation.rs` does). The network shell around it is `proxy-gateway`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod binding;
+pub mod health;
+pub mod limits;
+pub mod placement;
+pub mod pool;
+pub mod secret;
+pub mod session;
+pub mod tenant;
+pub mod usage;
