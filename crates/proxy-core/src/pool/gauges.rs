@@ -98,6 +98,10 @@ impl Drop for LinkGuard {
 /// came sooner must not clear the placement, or a burst of placements would land on one node.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// A node with a link sends `stats` every minute. When none came for two, the placement came to nothing, and must not
+/// count for ever.
+const GIVE_UP: Duration = Duration::from_secs(120);
+
 /// Remembers how many placements had been made at which time, a few samples back.
 #[derive(Debug, Default)]
 pub(super) struct PlacementLog {
@@ -123,13 +127,19 @@ impl PlacementLog {
         {
             self.samples.pop_front();
         }
+        self.account(gauges, GIVE_UP, now);
     }
 
     /// A `stats` message includes every placement that has settled.
     pub(super) fn stats_arrived(&mut self, gauges: &NodeGauges, now: Instant) {
         self.sample(gauges, now);
+        self.account(gauges, SETTLE, now);
+    }
+
+    /// Placements at least this old are no longer pending.
+    fn account(&self, gauges: &NodeGauges, age: Duration, now: Instant) {
         if let Some((at, placed)) = self.samples.front()
-            && now.saturating_duration_since(*at) >= SETTLE
+            && now.saturating_duration_since(*at) >= age
         {
             gauges.accounted.fetch_max(*placed, Relaxed);
         }
@@ -176,6 +186,18 @@ mod tests {
         log.stats_arrived(&gauges, start);
         assert_eq!(gauges.pending(), 4);
         log.stats_arrived(&gauges, start + Duration::from_secs(60));
+        assert_eq!(gauges.pending(), 0);
+    }
+
+    #[test]
+    fn a_placement_that_no_stats_ever_show_is_given_up() {
+        let start = Instant::now();
+        let (gauges, mut log) = (NodeGauges::default(), PlacementLog::default());
+        gauges.placed(1);
+        log.sample(&gauges, start);
+        log.sample(&gauges, start + GIVE_UP - Duration::from_secs(1));
+        assert_eq!(gauges.pending(), 1);
+        log.sample(&gauges, start + GIVE_UP);
         assert_eq!(gauges.pending(), 0);
     }
 

@@ -260,8 +260,9 @@ impl Machine {
     }
 
     /// Decides on one message that came over a link. Called for every message: nothing here allocates, and the only
-    /// search is for the guild's player when the session has several links.
-    pub fn message(&mut self, link: LinkId, envelope: &Envelope) -> Disposition {
+    /// search is for the guild's player when the session has several links. `now` may be as old as the wake-up that the
+    /// message came in.
+    pub fn message(&mut self, link: LinkId, envelope: &Envelope, now: Instant) -> Disposition {
         if envelope.op == Op::Ready || !self.comes_from_owner(link, envelope) {
             return Disposition::Swallow;
         }
@@ -269,6 +270,8 @@ impl Machine {
             Phase::Connected => Disposition::Forward,
             // Lavalink neither sends nor queues player updates for an absent client.
             Phase::Parked { .. } if envelope.op == Op::PlayerUpdate => Disposition::Swallow,
+            // Past its time a session is over, even if the tick that ends it is late.
+            Phase::Parked { until, .. } if now >= until => Disposition::Swallow,
             Phase::Parked { .. } => Disposition::Enqueue,
             Phase::New | Phase::Ended => Disposition::Swallow,
         }
@@ -413,7 +416,8 @@ impl Machine {
             Phase::Parked { until, queue } if now < until => {
                 effects.push(Effect::SendReady { resumed: true });
                 effects.push(Effect::Replay(queue));
-                effects.extend(self.links.iter().map(|link| Effect::SendPlayerUpdates(link.id)));
+                let with_players = self.links.iter().filter(|link| self.players.on(link.id) > 0);
+                effects.extend(with_players.map(|link| Effect::SendPlayerUpdates(link.id)));
             }
             Phase::Parked { .. } => self.end(EndReason::ResumeExpired, effects),
             other => self.phase = other,
