@@ -145,3 +145,130 @@ fn guild(value: &[u8]) -> Option<GuildId> {
     let digits = Raw::of_value(value).map_or(value, |text| text.0);
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Op, Option<u64>, EventKind) {
+        let Envelope { op, guild, event } = Envelope::read(text.as_bytes());
+        (op, guild.map(|guild| guild.0), event)
+    }
+
+    #[test]
+    fn each_message_of_the_protocol_is_read_in_any_key_order() {
+        let rows = [
+            (
+                r#"{"op":"ready","resumed":false,"sessionId":"x"}"#,
+                (Op::Ready, None, EventKind::None),
+            ),
+            (r#"{"op":"stats","players":1}"#, (Op::Stats, None, EventKind::None)),
+            (
+                r#"{"frameStats":null,"op":"stats"}"#,
+                (Op::Stats, None, EventKind::None),
+            ),
+            (
+                r#"{"op":"playerUpdate","state":{"time":1,"op":"stats","guildId":"9"},"guildId":"7"}"#,
+                (Op::PlayerUpdate, Some(7), EventKind::None),
+            ),
+            (
+                r#"{"guildId":"7","op":"playerUpdate"}"#,
+                (Op::PlayerUpdate, Some(7), EventKind::None),
+            ),
+            (
+                r#"{"op":"event","type":"TrackStartEvent","guildId":"7","track":{}}"#,
+                (Op::Event, Some(7), EventKind::TrackStart),
+            ),
+            (
+                r#"{"track":{"info":{"title":"\"},\\\"op\":\"x"}},"guildId":"7","type":"TrackEndEvent","op":"event"}"#,
+                (Op::Event, Some(7), EventKind::TrackEnd),
+            ),
+            (
+                r#"{"op":"event","type":"TrackExceptionEvent","guildId":"7"}"#,
+                (Op::Event, Some(7), EventKind::TrackException),
+            ),
+            (
+                r#"{"op":"event","type":"TrackStuckEvent","guildId":"7"}"#,
+                (Op::Event, Some(7), EventKind::TrackStuck),
+            ),
+            (
+                r#"{"op":"event","guildId":"7","type":"WebSocketClosedEvent"}"#,
+                (Op::Event, Some(7), EventKind::WebSocketClosed),
+            ),
+            (
+                r#"{"op":"event","type":"SegmentsLoaded","guildId":"7"}"#,
+                (Op::Event, Some(7), EventKind::Other),
+            ),
+            (r#"{"op":"event"}"#, (Op::Event, None, EventKind::Other)),
+            (
+                r#"{"op":"pluginOp","guildId":7}"#,
+                (Op::Other, Some(7), EventKind::None),
+            ),
+            (
+                " {\n\t\"op\" :\r\"event\" , \"guildId\" : \"7\" } ",
+                (Op::Event, Some(7), EventKind::Other),
+            ),
+            (r#"{"\u006Fp":"re\u0061dy"}"#, (Op::Ready, None, EventKind::None)),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_other() {
+        for text in [
+            "",
+            "{",
+            "{}",
+            "[]",
+            "null",
+            "\"op\"",
+            r#"["op","ready"]"#,
+            r#"{"op":1}"#,
+            r#"{"op":null}"#,
+            r#"{"op":{"op":"ready"}}"#,
+            r#"{"op":"Ready"}"#,
+            r#"{"op":"ready"#,
+            r#"{"op":"ready\"#,
+            r#"{"a":"\"op":"ready"}"#,
+            r#"{"a":[{]},"#,
+            r#"{"a" "op":"ready"}"#,
+            r#"{"a":,"op":"ready"}"#,
+            r#"{"a":1 2,"op":"ready"}"#,
+            r#"{,"op":"ready"}"#,
+            "{op:\"ready\"}",
+            "\u{feff}{\"op\":\"ready\"}",
+        ] {
+            assert_eq!(read(text), (Op::Other, None, EventKind::None), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_guild_that_is_no_id_is_none() {
+        for guild in [
+            "\"\"",
+            "\"x\"",
+            "-1",
+            "\"-1\"",
+            "1.5",
+            "null",
+            "[1]",
+            "\"9223372036854775808\"",
+            "true",
+        ] {
+            let text = format!(r#"{{"op":"playerUpdate","guildId":{guild}}}"#);
+            assert_eq!(read(&text), (Op::PlayerUpdate, None, EventKind::None), "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_needs_no_stack() {
+        let deep = format!(
+            r#"{{"a":{}{},"op":"stats"}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
+        assert_eq!(read(&deep), (Op::Stats, None, EventKind::None));
+    }
+}

@@ -87,3 +87,73 @@ fn v4(version: Option<Version>) -> Generation {
             .map(|version| version.minor),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn v4(minor: u16) -> Option<Generation> {
+        Some(Generation::V4 { minor: Some(minor) })
+    }
+
+    #[test]
+    fn probes_tell_generations_apart() {
+        let (header, v4_info, v3_info, version) = (Some("4"), Some(200), Some(404), Some("4.2.2"));
+        let rows = [
+            (header, v4_info, v3_info, version, v4(2)),
+            (header, v4_info, v3_info, Some("4.1.1"), v4(1)),
+            (
+                header,
+                v4_info,
+                None,
+                Some("a1b2c3d"),
+                Some(Generation::V4 { minor: None }),
+            ),
+            (header, None, None, None, Some(Generation::V4 { minor: None })),
+            // A look-alike with a version of its own.
+            (
+                header,
+                v4_info,
+                None,
+                Some("3.5.0"),
+                Some(Generation::V4 { minor: None }),
+            ),
+            (None, v4_info, None, None, Some(Generation::V4 { minor: None })),
+            (Some("3"), Some(404), Some(200), Some("3.7.13"), Some(Generation::V3_7)),
+            (Some("3"), None, Some(200), Some("snapshot"), Some(Generation::V3_7)),
+            (Some("3"), None, None, Some("3.7.2"), Some(Generation::V3_7)),
+            (Some("3"), Some(404), Some(404), Some("3.6.2"), Some(Generation::Legacy)),
+            (Some("3"), Some(404), Some(404), None, Some(Generation::Legacy)),
+            (Some("3"), None, None, None, None),
+            (None, Some(404), Some(404), Some("3.1.1"), Some(Generation::Legacy)),
+            (None, None, None, Some("4.2.0"), v4(2)),
+            (Some("5"), None, None, Some("5.0.0"), None),
+            (None, Some(401), Some(401), None, None),
+            (None, None, None, None, None),
+        ];
+        for (api_version, v4_info, v3_info, version, expected) in rows {
+            let probe = Probe {
+                api_version,
+                v4_info,
+                v3_info,
+                version,
+            };
+            assert_eq!(probe.generation(), expected, "{probe:?}");
+        }
+    }
+
+    #[test]
+    fn channel_ids_are_needed_from_4_2_on_and_where_the_version_is_unknown() {
+        let rows = [
+            (Generation::Legacy, false),
+            (Generation::V3_7, false),
+            (Generation::V4 { minor: Some(1) }, false),
+            (Generation::V4 { minor: Some(2) }, true),
+            (Generation::V4 { minor: Some(10) }, true),
+            (Generation::V4 { minor: None }, true),
+        ];
+        for (generation, needed) in rows {
+            assert_eq!(generation.needs_channel_id(), needed, "{generation:?}");
+        }
+    }
+}

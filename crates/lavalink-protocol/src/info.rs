@@ -151,3 +151,102 @@ impl Version {
         Some(Self { major, minor, patch })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn info(semver: &str, sources: &[&str], filters: &[&str], plugins: &[(&str, &str)]) -> Info {
+        let plugins: Vec<_> = plugins
+            .iter()
+            .map(|(name, version)| json!({"name": name, "version": version}))
+            .collect();
+        let body = json!({
+            "version": {"semver": semver, "major": 0, "minor": 0, "patch": 0, "preRelease": ""},
+            "buildTime": semver.len(),
+            "git": {"branch": semver, "commit": "c", "commitTime": 1},
+            "jvm": "17", "lavaplayer": "2",
+            "sourceManagers": sources, "filters": filters, "plugins": plugins,
+            "isNodeLink": true,
+        });
+        Info::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn one_node_merges_to_itself_with_unknown_fields_kept() {
+        let only = info("snapshot", &["youtube", "youtube"], &["volume"], &[("x", "1")]);
+        for kind in [Merge::Common, Merge::Union] {
+            assert_eq!(merge(std::slice::from_ref(&only), kind), only);
+        }
+        assert_eq!(only.get("isNodeLink"), Some(&json!(true)));
+        let mut out = Vec::new();
+        only.write(&mut out);
+        assert_eq!(Info::read(&out).unwrap(), only);
+    }
+
+    #[test]
+    fn what_all_have_or_what_any_has_in_a_stable_order_at_the_lowest_version() {
+        let nodes = [
+            info(
+                "snapshot-1",
+                &["c", "a", "b"],
+                &["volume", "karaoke"],
+                &[("lyrics", "2"), ("src", "1")],
+            ),
+            info("4.2.2", &["b", "d", "c"], &["karaoke"], &[("src", "2")]),
+            info(
+                "4.1.1",
+                &["b", "c"],
+                &["karaoke", "echo"],
+                &[("src", "1"), ("sponsor", "1")],
+            ),
+        ];
+        let names = |info: &Info| {
+            let sources: Vec<_> = info.source_managers().map(str::to_owned).collect();
+            let filters: Vec<_> = info.filters().map(str::to_owned).collect();
+            let plugins: Vec<_> = info.plugins().map(str::to_owned).collect();
+            [sources.join(" "), filters.join(" "), plugins.join(" ")]
+        };
+        let common = merge(&nodes, Merge::Common);
+        assert_eq!(names(&common), ["c b", "karaoke", "src"]);
+        assert_eq!(common.semver(), Some("4.1.1"));
+        assert_eq!(common.get("git").unwrap()["branch"], "4.1.1");
+        let union = merge(&nodes, Merge::Union);
+        assert_eq!(names(&union), ["c a b d", "volume karaoke echo", "lyrics src sponsor"]);
+    }
+
+    #[test]
+    fn no_nodes_and_look_alikes_without_lists_are_no_trouble() {
+        assert_eq!(merge(&[], Merge::Common), Info::default());
+        let odd = Info::read(br#"{"version":"4.0.0","plugins":null,"filters":["a",1]}"#).unwrap();
+        let merged = merge(&[odd.clone(), odd], Merge::Common);
+        assert_eq!(merged.version(), None);
+        assert_eq!(merged.filters().collect::<Vec<_>>(), ["a"]);
+        assert!(Info::read(b"[]").is_err());
+    }
+
+    #[test]
+    fn versions_are_read_from_their_text() {
+        let rows = [
+            ("4.2.2", Some((4, 2, 2))),
+            ("4.0.0-beta.1", Some((4, 0, 0))),
+            ("4.1.0+build", Some((4, 1, 0))),
+            ("3.2.1.1", Some((3, 2, 1))),
+            ("3.7", Some((3, 7, 0))),
+            (" 3.7.13\n", Some((3, 7, 13))),
+            ("4", None),
+            ("f8ea4f2", None),
+            ("dev-SNAPSHOT", None),
+            ("", None),
+            ("99999.1.1", None),
+        ];
+        for (text, expected) in rows {
+            let read = Version::parse(text).map(|version| (version.major, version.minor, version.patch));
+            assert_eq!(read, expected, "{text:?}");
+        }
+    }
+}

@@ -199,10 +199,20 @@ impl V3SessionAnswer {
 
 /// A body or message that is not what it should be. Its text is fit for the `message` of a 400.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BodyError(#[from] serde_json::Error);
+pub enum BodyError {
+    /// Everything that is read here is a JSON object.
+    #[error("expected a JSON object")]
+    NotAnObject,
+    /// Broken JSON, a missing field or one of a wrong type.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
 
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+    // Without this an array would pass for the fields in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(BodyError::NotAnObject);
+    }
     Ok(serde_json::from_slice(body)?)
 }
 
@@ -298,3 +308,7 @@ fn lenient_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         .map(Some)
         .ok_or_else(|| de::Error::custom("timeout is not a number"))
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

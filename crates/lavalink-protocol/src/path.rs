@@ -117,8 +117,13 @@ fn innermost_version(path: &str, start: usize) -> (usize, usize) {
     }
 }
 
-/// Whether dot segments, path parameters or percent-encoding make a node see another kind of route.
+/// Whether dot segments, path parameters or percent-encoding make a node see another kind of route. The version segment
+/// may yet turn out to be a base path and be dropped, so what stands below it counts by itself too.
 fn is_disguised(path: &str) -> bool {
+    reads_differently(path) || reads_differently(&path[leading_version(path).len()..])
+}
+
+fn reads_differently(path: &str) -> bool {
     let Some(seen) = as_a_node_reads_it(path) else {
         return true;
     };
@@ -136,6 +141,9 @@ fn as_a_node_reads_it(path: &str) -> Option<String> {
         let decoded = percent_decoded(segment.split(';').next().unwrap_or_default());
         if decoded.split(['/', '\\']).any(|part| part == "." || part == "..") {
             return None;
+        }
+        if decoded.is_empty() {
+            continue;
         }
         out.push('/');
         // An encoded slash stays part of its segment.

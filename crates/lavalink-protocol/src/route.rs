@@ -445,3 +445,7 @@ fn below_sessions(path_len: usize, below: &str) -> Kind {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

@@ -200,3 +200,151 @@ impl Average {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn node(players: i64, playing: i64, load: f64, frames: Option<(i64, i64, i64)>) -> Stats {
+        Stats {
+            frame_stats: frames.map(|(sent, nulled, deficit)| FrameStats { sent, nulled, deficit }),
+            players,
+            playing_players: playing,
+            uptime: 1_000,
+            memory: Memory {
+                free: 1,
+                used: 2,
+                allocated: 3,
+                reservable: 4,
+            },
+            cpu: Cpu {
+                cores: 2,
+                system_load: load,
+                lavalink_load: load / 2.0,
+            },
+        }
+    }
+
+    fn written(stats: &Stats, form: StatsForm) -> Value {
+        let mut out = Vec::new();
+        stats.write(form, &mut out);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn each_form_treats_frame_figures_as_its_version_does() {
+        let rest = json!({
+            "players": 3, "playingPlayers": 1, "uptime": 1000,
+            "memory": {"free": 1, "used": 2, "allocated": 3, "reservable": 4},
+            "cpu": {"cores": 2, "systemLoad": 0.5, "lavalinkLoad": 0.25},
+        });
+        let with = |op: bool, frames: Option<Value>| {
+            let mut object = rest.clone();
+            if op {
+                object["op"] = json!("stats");
+            }
+            if let Some(frames) = frames {
+                object["frameStats"] = frames;
+            }
+            object
+        };
+        let figures = json!({"sent": 2990, "nulled": 5, "deficit": 5});
+        let rows = [
+            (None, StatsForm::V4Message, with(true, Some(Value::Null))),
+            (None, StatsForm::V3Message, with(true, None)),
+            (None, StatsForm::Rest, with(false, None)),
+            (
+                Some((2990, 5, 5)),
+                StatsForm::V4Message,
+                with(true, Some(figures.clone())),
+            ),
+            (Some((2990, 5, 5)), StatsForm::V3Message, with(true, Some(figures))),
+            (Some((2990, 5, 5)), StatsForm::Rest, with(false, None)),
+        ];
+        for (frames, form, expected) in rows {
+            let stats = node(3, 1, 0.5, frames);
+            let object = written(&stats, form);
+            assert_eq!(object, expected, "{form:?}");
+            let read = Stats::read(object.to_string().as_bytes()).unwrap();
+            let kept = if form == StatsForm::Rest {
+                None
+            } else {
+                stats.frame_stats
+            };
+            assert_eq!(
+                read,
+                Stats {
+                    frame_stats: kept,
+                    ..stats
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn many_nodes_show_as_one() {
+        let nodes = [
+            node(30, 20, 0.9, Some((3000, 0, 0))),
+            node(10, 10, 0.1, Some((2400, 300, 300))),
+            node(0, 0, 0.5, None),
+        ];
+        let merged = merge(&nodes, 77);
+        assert_eq!((merged.players, merged.playing_players, merged.uptime), (40, 30, 77));
+        assert_eq!(
+            merged.memory,
+            Memory {
+                free: 3,
+                used: 6,
+                allocated: 9,
+                reservable: 12
+            }
+        );
+        assert_eq!(merged.cpu.cores, 6);
+        assert!((merged.cpu.system_load - 0.7).abs() < 1e-9, "{merged:?}");
+        assert!((merged.cpu.lavalink_load - 0.35).abs() < 1e-9, "{merged:?}");
+        assert_eq!(
+            merged.frame_stats,
+            Some(FrameStats {
+                sent: 2800,
+                nulled: 100,
+                deficit: 100
+            })
+        );
+    }
+
+    #[test]
+    fn idle_nodes_still_have_a_load_and_no_node_has_none() {
+        let idle = merge(&[node(0, 0, 0.2, None), node(0, 0, 0.4, None)], 0);
+        assert!((idle.cpu.system_load - 0.3).abs() < 1e-9, "{idle:?}");
+        assert_eq!(idle.frame_stats, None);
+        assert_eq!(
+            merge([], 5),
+            Stats {
+                uptime: 5,
+                ..Stats::default()
+            }
+        );
+    }
+
+    #[test]
+    fn one_node_is_itself_but_for_the_uptime() {
+        let only = node(3, 2, 0.25, Some((2999, 1, 0)));
+        assert_eq!(merge([&only], 9), Stats { uptime: 9, ..only });
+    }
+
+    #[test]
+    fn absurd_figures_do_not_overflow() {
+        let absurd = Stats {
+            players: i64::MAX,
+            playing_players: i64::MIN,
+            ..node(0, 0, f64::MAX, Some((i64::MAX, 0, i64::MIN)))
+        };
+        let merged = merge([&absurd, &absurd], 0);
+        assert_eq!(merged.players, i64::MAX);
+        written(&merged, StatsForm::V4Message);
+    }
+}
