@@ -8,11 +8,18 @@
 //!   proof that the node takes new work.
 //! - A node never probed is [`NodeState::Unknown`] and gets no work; its first probe decides at once, since there is
 //!   no good record to protect and starting must be quick.
-//! - [`NodeState::Degraded`] is up, but failing now and then or slow; see [`Record`] for its hysteresis.
+//! - [`NodeState::Degraded`] is up, but failing now and then or slow: at least two failures, each fading by half
+//!   every 30 s, that are a tenth of all signals or more; or a mean probe latency above the setting. It is healthy again
+//!   when less than one failure is left (or less than a fiftieth), the latency is below half the setting, and the last
+//!   signal was no failure.
 //! - Draining is an operator's wish and lies over the health underneath, which goes on being watched.
+
+mod record;
 
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use record::Record;
 
 /// How many signals in a row flip a node. Zero counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -482,70 +489,6 @@ enum Doubt {
     Gone {
         failures: u32,
     },
-}
-
-/// The recent record of a node that is up: successes and failures, each fading by half every 30 s.
-///
-/// A node is *failing* with at least two recent failures that are a tenth of all signals or more, and *calm* again when
-/// less than one is left, or less than a fiftieth of all. Between the two nothing changes: that is the hysteresis.
-#[derive(Debug, Clone, Copy)]
-struct Record {
-    failures: f32,
-    all: f32,
-    at: Instant,
-    latency: Option<Duration>,
-}
-
-impl Record {
-    const HALF_LIFE: f32 = 30.0;
-
-    fn new(now: Instant) -> Self {
-        Self {
-            failures: 0.0,
-            all: 0.0,
-            at: now,
-            latency: None,
-        }
-    }
-
-    fn fade(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.at).as_secs_f32();
-        let left = (-elapsed / Self::HALF_LIFE).exp2();
-        self.failures *= left;
-        self.all *= left;
-        self.at = self.at.max(now);
-    }
-
-    fn successes(&mut self, count: u64, now: Instant) {
-        self.fade(now);
-        self.all += count as f32;
-    }
-
-    fn failure(&mut self, now: Instant) {
-        self.fade(now);
-        self.failures += 1.0;
-        self.all += 1.0;
-    }
-
-    fn probe_took(&mut self, latency: Duration) {
-        self.latency = Some(match self.latency {
-            None => latency,
-            Some(mean) => mean.mul_f32(0.7) + latency.mul_f32(0.3),
-        });
-    }
-
-    fn share(&self) -> f32 {
-        if self.all > 0.0 { self.failures / self.all } else { 0.0 }
-    }
-
-    fn failing(&self) -> bool {
-        // Two failures a moment apart have already faded a little below 2.
-        self.failures >= 1.9 && self.share() >= 0.1
-    }
-
-    fn calm(&self) -> bool {
-        self.failures < 1.0 || self.share() < 0.02
-    }
 }
 
 #[cfg(test)]

@@ -202,7 +202,8 @@ mod tests {
         let long = "x".repeat(MAX_PASSWORD);
         let too_long = "x".repeat(MAX_PASSWORD + 1);
         let all = tenants(&["youshallnotpass", "youshallnotpas", "p\u{e4}ss", "with\0nul", &long]).unwrap();
-        let cases: &[(Option<&[u8]>, Result<u16, AuthFailure>)] = &[
+        type Case<'a> = (Option<&'a [u8]>, Result<u16, AuthFailure>);
+        let cases: &[Case<'_>] = &[
             (Some(b"youshallnotpass"), Ok(0)),
             (Some(b"youshallnotpas"), Ok(1)),
             (Some("p\u{e4}ss".as_bytes()), Ok(2)),

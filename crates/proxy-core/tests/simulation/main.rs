@@ -1,0 +1,170 @@
+//! Drives the decision core through random inputs and faults with a clock of its own, and checks what must always hold
+//! after every step. Not for single rules: those are tables beside the code.
+//!
+//! Every seed is one run and repeats exactly. A failing run prints its seed and step; `SIMULATION_SEED=<n>` runs that
+//! seed alone, `SIMULATION_SEEDS=<n>` changes how many are run.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod fleet;
+mod sessions;
+
+use std::time::{Duration, Instant};
+
+use fleet::Fleet;
+use sessions::Sessions;
+
+const SEEDS: u64 = 400;
+const STEPS: u32 = 400;
+
+#[test]
+fn what_must_hold_holds_after_every_step_of_every_seed() {
+    let variable = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let seeds = match variable("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("SIMULATION_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut reached = Reached::default();
+    for seed in seeds.clone() {
+        World::new(seed).run(&mut reached);
+    }
+    // A simulation that never gets anywhere would prove nothing.
+    if seeds.end - seeds.start >= 100 {
+        reached.assert_all();
+    }
+}
+
+/// How often the interesting things happened, over all seeds.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) placed: u32,
+    pub(crate) refused: u32,
+    pub(crate) on_degraded: u32,
+    pub(crate) nodes_down: u32,
+    pub(crate) nodes_back: u32,
+    pub(crate) replays: u32,
+    pub(crate) replayed_messages: u32,
+    pub(crate) expired: u32,
+    pub(crate) queues_full: u32,
+    pub(crate) links_lost: u32,
+    pub(crate) suppressed: u32,
+}
+
+impl Reached {
+    fn assert_all(&self) {
+        let Self {
+            placed,
+            refused,
+            on_degraded,
+            nodes_down,
+            nodes_back,
+            ..
+        } = *self;
+        let Self {
+            replays,
+            replayed_messages,
+            expired,
+            queues_full,
+            links_lost,
+            suppressed,
+            ..
+        } = *self;
+        let nodes = [placed, refused, on_degraded, nodes_down, nodes_back];
+        let sessions = [replays, replayed_messages, expired, queues_full, links_lost, suppressed];
+        assert!(nodes.into_iter().chain(sessions).all(|count| count > 20), "{self:?}");
+    }
+}
+
+/// One run: the nodes as they really are, the core under test, and a clock.
+struct World {
+    blame: Blame,
+    rng: fastrand::Rng,
+    now: Instant,
+    fleet: Fleet,
+    sessions: Sessions,
+}
+
+/// Names the seed and step when a check fails, however deep it is.
+struct Blame {
+    seed: u64,
+    step: u32,
+}
+
+impl Drop for Blame {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, step } = self;
+            eprintln!("failed at step {step} of seed {seed}; run it again with SIMULATION_SEED={seed}");
+        }
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let now = Instant::now();
+        let fleet = Fleet::new(&mut rng, now);
+        Self {
+            blame: Blame { seed, step: 0 },
+            rng,
+            now,
+            fleet,
+            sessions: Sessions::default(),
+        }
+    }
+
+    fn run(&mut self, reached: &mut Reached) {
+        for step in 0..STEPS {
+            self.blame.step = step;
+            self.step(reached);
+            self.fleet.check(self.now);
+            self.sessions.check(self.now, &self.fleet);
+        }
+        self.sessions.shut_down(self.now, &mut self.fleet, reached);
+        self.sessions.check(self.now, &self.fleet);
+        self.fleet.assert_nothing_left();
+    }
+
+    fn step(&mut self, reached: &mut Reached) {
+        let Self {
+            rng,
+            now,
+            fleet,
+            sessions,
+            ..
+        } = self;
+        match rng.u32(..100) {
+            0..8 => sessions.open(*now, rng, fleet, reached),
+            8..56 => sessions.node_speaks(*now, rng, fleet, reached),
+            56..64 => sessions.client_acts(*now, rng, fleet, reached),
+            64..67 => sessions.open_second_link(*now, rng, fleet, reached),
+            67..75 => fleet.request(*now, rng, reached),
+            75..79 => fleet.stats(*now, rng),
+            79..81 => fleet.flaky(*now, rng, reached),
+            81 => {
+                if let Some(dead) = fleet.kill(*now, rng) {
+                    let why = sessions::some_link_loss(rng);
+                    sessions.node_died(dead, why, *now, fleet, reached);
+                }
+            }
+            82..86 => fleet.revive(rng),
+            86..88 => fleet.toggle_drain(*now, rng),
+            _ => self.let_time_pass(reached),
+        }
+    }
+
+    /// Time passes in steps of at most a second, with probes and ticks in between as a shell would make them.
+    fn let_time_pass(&mut self, reached: &mut Reached) {
+        let seconds = if self.rng.u32(..10) == 0 {
+            self.rng.u32(1..90)
+        } else {
+            self.rng.u32(1..4)
+        };
+        for _ in 0..seconds {
+            self.now += Duration::from_millis(self.rng.u64(100..1000));
+            self.fleet.probe_and_tick(self.now, &mut self.rng, reached);
+            self.sessions.tick(self.now, &mut self.fleet, reached);
+            self.fleet.check(self.now);
+            self.sessions.check(self.now, &self.fleet);
+        }
+    }
+}
