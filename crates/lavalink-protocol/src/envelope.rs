@@ -53,6 +53,11 @@ pub struct Envelope {
 impl Envelope {
     /// Reads a message, stopping as soon as its op needs no more. Of doubled keys the first counts.
     pub fn read(payload: &[u8]) -> Self {
+        usual(payload).unwrap_or_else(|| Self::walk(payload))
+    }
+
+    /// Reads a message of any key order and spelling.
+    fn walk(payload: &[u8]) -> Self {
         let mut fields = Fields::default();
         for (key, value) in Members::of(payload).into_iter().flatten() {
             fields.note(key, value);
@@ -108,42 +113,85 @@ impl Fields {
 }
 
 fn op(value: &[u8]) -> Op {
-    let Some(name) = Raw::of_value(value) else {
-        return Op::Other;
-    };
     let known = [
         ("playerUpdate", Op::PlayerUpdate),
         ("event", Op::Event),
         ("stats", Op::Stats),
         ("ready", Op::Ready),
     ];
-    known
+    let name = Raw::of_value(value);
+    let found = known
         .into_iter()
-        .find_map(|(text, op)| name.is(text).then_some(op))
-        .unwrap_or(Op::Other)
+        .find(|(text, _)| name.is_some_and(|name| name.is(text)));
+    found.map_or(Op::Other, |(_, op)| op)
 }
 
+const EVENTS: [(&str, EventKind); 5] = [
+    ("TrackStartEvent", EventKind::TrackStart),
+    ("TrackEndEvent", EventKind::TrackEnd),
+    ("TrackExceptionEvent", EventKind::TrackException),
+    ("TrackStuckEvent", EventKind::TrackStuck),
+    ("WebSocketClosedEvent", EventKind::WebSocketClosed),
+];
+
 fn event(value: &[u8]) -> EventKind {
-    let Some(name) = Raw::of_value(value) else {
-        return EventKind::Other;
-    };
-    let known = [
-        ("TrackStartEvent", EventKind::TrackStart),
-        ("TrackEndEvent", EventKind::TrackEnd),
-        ("TrackExceptionEvent", EventKind::TrackException),
-        ("TrackStuckEvent", EventKind::TrackStuck),
-        ("WebSocketClosedEvent", EventKind::WebSocketClosed),
-    ];
-    known
+    let name = Raw::of_value(value);
+    let found = EVENTS
         .into_iter()
-        .find_map(|(text, kind)| name.is(text).then_some(kind))
-        .unwrap_or(EventKind::Other)
+        .find(|(text, _)| name.is_some_and(|name| name.is(text)));
+    found.map_or(EventKind::Other, |(_, kind)| kind)
 }
 
 /// A guild id is text; plugins are known to write a number.
 fn guild(value: &[u8]) -> Option<GuildId> {
-    let digits = Raw::of_value(value).map_or(value, |text| text.0);
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let digits = Raw::of_value(value).map_or(value, |raw| raw.text);
+    GuildId::from_ascii(digits)
+}
+
+/// Recognises the spellings that Lavalink itself uses, which are nearly all messages, without walking over the rest.
+/// Says nothing (`None`) about any other. Of text that is no JSON it may take more than [`Envelope::walk`] would.
+fn usual(payload: &[u8]) -> Option<Envelope> {
+    let rest = payload.strip_prefix(br#"{"op":""#)?;
+    if let Some(rest) = rest.strip_prefix(br#"playerUpdate","#) {
+        let guild = leading_guild(rest).or_else(|| trailing_guild(rest))?;
+        return Some(Envelope {
+            op: Op::PlayerUpdate,
+            guild: Some(guild),
+            event: EventKind::None,
+        });
+    }
+    if let Some(rest) = rest.strip_prefix(br#"event","type":""#) {
+        let (event, rest) = EVENTS.iter().find_map(|(name, kind)| {
+            let rest = rest.strip_prefix(name.as_bytes())?.strip_prefix(br#"","#)?;
+            Some((*kind, rest))
+        })?;
+        return Some(Envelope {
+            op: Op::Event,
+            guild: Some(leading_guild(rest)?),
+            event,
+        });
+    }
+    rest.starts_with(br#"stats","#).then_some(Envelope {
+        op: Op::Stats,
+        guild: None,
+        event: EventKind::None,
+    })
+}
+
+/// The guild id that members of an object start with.
+fn leading_guild(members: &[u8]) -> Option<GuildId> {
+    let text = members.strip_prefix(br#""guildId":""#)?;
+    let end = text.iter().position(|byte| *byte == b'"')?;
+    GuildId::from_ascii(&text[..end])
+}
+
+/// The guild id that the members of an object end with, after others. In valid JSON unescaped quotes around a key and
+/// a value right before the last brace can be nothing else.
+fn trailing_guild(members: &[u8]) -> Option<GuildId> {
+    let text = members.strip_suffix(br#""}"#)?;
+    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, id) = text.split_at(text.len() - digits);
+    before.ends_with(br#","guildId":""#).then(|| GuildId::from_ascii(id))?
 }
 
 #[cfg(test)]
@@ -212,6 +260,35 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_agrees_with_the_long_one() {
+        let update = r#"{"op":"playerUpdate","#;
+        let event = r#"{"op":"event","type":"#;
+        let rows = [
+            (format!(r#"{update}"state":{{"time":1}},"guildId":"7"}}"#), true),
+            (format!(r#"{update}"guildId":"7","state":{{}}}}"#), true),
+            (format!(r#"{event}"TrackEndEvent","guildId":"7","track":{{}}}}"#), true),
+            (r#"{"op":"stats","players":1}"#.to_owned(), true),
+            (format!(r#"{update}"state":{{"x":1,"guildId":"7"}}}}"#), false),
+            (format!(r#"{update}"state":"\",\"guildId\":\"7"}}"#), false),
+            (format!(r#"{update}"state":{{}},"guildId":"x"}}"#), false),
+            (format!(r#"{update}"state":{{}},"guildId":""}}"#), false),
+            (format!(r#"{update}"state":{{}}, "guildId":"7"}}"#), false),
+            (format!(r#"{event}"TrackEndEvents","guildId":"7"}}"#), false),
+            (format!(r#"{event}"TrackEndEvent","track":{{}},"guildId":"7"}}"#), false),
+            (r#"{"op":"statsx","guildId":"7"}"#.to_owned(), false),
+        ];
+        for (text, short) in rows {
+            serde_json::from_str::<serde_json::Value>(&text).expect("the rows are JSON");
+            let found = usual(text.as_bytes());
+            assert_eq!(found.is_some(), short, "{text}");
+            assert!(
+                found.is_none_or(|found| found == Envelope::walk(text.as_bytes())),
+                "{text}"
+            );
         }
     }
 

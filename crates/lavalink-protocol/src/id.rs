@@ -126,10 +126,35 @@ pub struct UserId(pub u64);
 #[error("not a decimal id of 63 bits")]
 pub struct IdError;
 
+/// The most digits that cannot overflow an `u64`; ids of today have 17 to 19.
+const SAFE_DIGITS: usize = 19;
+
 /// Reads what Lavalink reads (a signed 64-bit decimal, a leading `+` allowed) and keeps what Discord can have issued.
-fn parse_snowflake(text: &str) -> Result<u64, IdError> {
-    let signed: i64 = text.parse().map_err(|_| IdError)?;
-    u64::try_from(signed).map_err(|_| IdError)
+fn parse_snowflake(text: &[u8]) -> Result<u64, IdError> {
+    let digits = text.strip_prefix(b"+").unwrap_or(text);
+    let significant = digits.len() - digits.iter().take_while(|digit| **digit == b'0').count();
+    if digits.is_empty() || significant > SAFE_DIGITS {
+        return Err(IdError);
+    }
+    let mut id = 0u64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(IdError);
+        }
+        id = id * 10 + u64::from(digit - b'0');
+    }
+    if i64::try_from(id).is_ok() {
+        Ok(id)
+    } else {
+        Err(IdError)
+    }
+}
+
+impl GuildId {
+    /// Reads an id where it stands in a message, without checking the message for UTF-8.
+    pub fn from_ascii(text: &[u8]) -> Option<Self> {
+        parse_snowflake(text).ok().map(Self)
+    }
 }
 
 macro_rules! snowflake {
@@ -138,7 +163,7 @@ macro_rules! snowflake {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                parse_snowflake(text).map(Self)
+                parse_snowflake(text.as_bytes()).map(Self)
             }
         }
 
@@ -198,7 +223,11 @@ mod tests {
             ("+5", Some(5)),
             ("9223372036854775807", Some(i64::MAX as u64)),
             ("9223372036854775808", None),
+            ("000000000000000000000000000007", Some(7)),
+            ("99999999999999999999", None),
             ("-1", None),
+            ("+", None),
+            ("++1", None),
             ("", None),
             ("12a", None),
             ("1.0", None),

@@ -14,7 +14,11 @@ pub(crate) struct Members<'a> {
 
 /// The text of a key or of a string value between its quotes, escapes untouched.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Raw<'a> {
+    pub(crate) text: &'a [u8],
+    /// Whether there are escapes in it, so that the text is not what it stands for.
+    pub(crate) escaped: bool,
+}
 
 impl<'a> Members<'a> {
     /// Enters the object that `text` starts with, or returns `None` when it is none.
@@ -34,12 +38,16 @@ impl<'a> Members<'a> {
         }
         self.first = false;
         let key_start = expect(self.text, at, b'"')?;
-        let key_end = string_end(self.text, key_start)?;
+        let (key_end, escaped) = string_end(self.text, key_start)?;
         let colon = skip_space(self.text, key_end + 1);
         let start = skip_space(self.text, expect(self.text, colon, b':')?);
         let end = value_end(self.text, start)?;
         self.at = end;
-        Some((Raw(&self.text[key_start..key_end]), &self.text[start..end]))
+        let key = Raw {
+            text: &self.text[key_start..key_end],
+            escaped,
+        };
+        Some((key, &self.text[start..end]))
     }
 }
 
@@ -60,18 +68,25 @@ impl<'a> Raw<'a> {
     /// The string that a whole value is, if it is one.
     pub(crate) fn of_value(value: &'a [u8]) -> Option<Self> {
         match value {
-            [b'"', text @ .., b'"'] => Some(Self(text)),
+            [b'"', text @ .., b'"'] => Some(Self {
+                text,
+                escaped: text.contains(&b'\\'),
+            }),
             _ => None,
         }
     }
 
     /// Whether this is `expected` (plain ASCII), also when spelled with escapes.
     pub(crate) fn is(self, expected: &str) -> bool {
-        self.0 == expected.as_bytes() || (self.0.contains(&b'\\') && self.unescapes_to(expected))
+        if self.escaped {
+            self.unescapes_to(expected)
+        } else {
+            self.text == expected.as_bytes()
+        }
     }
 
     fn unescapes_to(self, expected: &str) -> bool {
-        let mut rest = self.0;
+        let mut rest = self.text;
         for &wanted in expected.as_bytes() {
             let Some((byte, after)) = ascii_unit(rest) else {
                 return false;
@@ -109,22 +124,48 @@ fn expect(text: &[u8], at: usize, byte: u8) -> Option<usize> {
     (text.get(at) == Some(&byte)).then_some(at + 1)
 }
 
-/// Where the quote stands that ends the string whose text begins at `at`.
-fn string_end(text: &[u8], mut at: usize) -> Option<usize> {
+/// Where the quote stands that ends the string whose text begins at `at`, and whether escapes stand before it.
+fn string_end(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
     loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        at = quote_or_backslash(text, at)?;
         if text[at] == b'"' {
-            return Some(at);
+            return Some((at, escaped));
         }
         // Whatever is escaped, it is not the end; of `\uXXXX` the digits are ordinary characters.
+        escaped = true;
         at += 2;
     }
+}
+
+/// The next quote or backslash. Strings are mostly short, where looking at words beats the set-up of `memchr`, which
+/// takes over for the long ones.
+fn quote_or_backslash(text: &[u8], at: usize) -> Option<usize> {
+    const WORDS: usize = 4;
+    let rest = text.get(at..)?;
+    let (words, _) = rest.as_chunks::<8>();
+    for (index, word) in words.iter().take(WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = bytes_equal(word, b'"') | bytes_equal(word, b'\\');
+        if hits != 0 {
+            return Some(at + index * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    let done = words.len().min(WORDS) * 8;
+    Some(at + done + memchr2(b'"', b'\\', &rest[done..])?)
+}
+
+/// Sets the top bit of each byte of `word` that equals `byte`. Bytes above the lowest such one may be set wrongly.
+fn bytes_equal(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let zeroed = word ^ (ONES * u64::from(byte));
+    zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7)
 }
 
 /// Just past the value that begins at `start`.
 fn value_end(text: &[u8], start: usize) -> Option<usize> {
     match text.get(start)? {
-        b'"' => Some(string_end(text, start + 1)? + 1),
+        b'"' => Some(string_end(text, start + 1)?.0 + 1),
         b'{' | b'[' => container_end(text, start),
         _ => scalar_end(text, start),
     }
@@ -133,9 +174,9 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
 fn container_end(text: &[u8], start: usize) -> Option<usize> {
     let mut depth = 0usize;
     let mut at = start;
-    loop {
-        match text.get(at)? {
-            b'"' => at = string_end(text, at + 1)?,
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at = string_end(text, at + 1)?.0,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => {
                 depth -= 1;
@@ -147,6 +188,7 @@ fn container_end(text: &[u8], start: usize) -> Option<usize> {
         }
         at += 1;
     }
+    None
 }
 
 fn scalar_end(text: &[u8], start: usize) -> Option<usize> {
