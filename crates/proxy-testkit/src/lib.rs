@@ -1,1 +1,19 @@
-//! proxy-testkit
+//! What the tests and the demo are made of: simulated Lavalink nodes, test clients, bots, certificates and the kernel's
+//! own view of a socket.
+//!
+//! - [`sim`]: [`SimNode`], a Lavalink node of four generations in this process, with faults on command.
+//! - [`client`]: [`TestClient`], a bot's library that checks what it receives, and [`RawClient`] for malformed input.
+//! - [`bots`]: bots with traffic of their own, for the demo.
+//! - [`certs`], [`tcp_info`]: a test CA, and the kernel's byte counts of a connection.
+//!
+//! Nothing here is part of the proxy, and nothing here knows the proxy: everything speaks Lavalink's protocols only and
+//! works against a node as well.
+
+pub mod bots;
+pub mod certs;
+pub mod client;
+pub mod sim;
+pub mod tcp_info;
+
+pub use client::{RawClient, TestClient};
+pub use sim::{Fault, SimGeneration, SimNode};

@@ -1,0 +1,1 @@
+//! Bots with traffic of their own.

@@ -1,0 +1,217 @@
+//! [`RawClient`]: bytes on a TCP socket, for input that no HTTP library would send, and the kernel's count of them.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use crate::tcp_info::{TcpInfo, tcp_info};
+
+/// What a peer did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawOutcome {
+    /// It answered with an HTTP response.
+    Answer {
+        /// Status code.
+        status: u16,
+        /// The head's lines, status line first.
+        head: Vec<String>,
+        /// The body, as far as `Content-Length` says (all that came until the end without one).
+        body: Vec<u8>,
+    },
+    /// It closed in order, after these bytes that are no response.
+    Closed(Vec<u8>),
+    /// It reset the connection.
+    Reset,
+    /// It did neither in time; these bytes had come.
+    Silent(Vec<u8>),
+}
+
+impl RawOutcome {
+    /// The status, if it is an answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answer { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// A header of an answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let Self::Answer { head, .. } = self else { return None };
+        let mut fields = head.iter().skip(1).filter_map(|line| line.split_once(':'));
+        fields
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+}
+
+/// A bare TCP connection.
+#[derive(Debug)]
+pub struct RawClient {
+    tcp: TcpStream,
+    /// Bytes that were read beyond an answer.
+    buffer: Vec<u8>,
+}
+
+impl RawClient {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Refused.
+    pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpStream::connect(addr).await?;
+        tcp.set_nodelay(true)?;
+        Ok(Self {
+            tcp,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// The peer has closed.
+    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.tcp.write_all(bytes.as_ref()).await
+    }
+
+    /// Sends bytes in pieces of `size` with a pause after each.
+    ///
+    /// # Errors
+    /// The peer has closed.
+    pub async fn write_slowly(&mut self, bytes: impl AsRef<[u8]>, size: usize, pause: Duration) -> io::Result<()> {
+        for piece in bytes.as_ref().chunks(size.max(1)) {
+            self.write(piece).await?;
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
+    }
+
+    /// Reads one HTTP answer, or whatever else the peer does within `deadline`.
+    pub async fn read_answer(&mut self, deadline: Duration) -> RawOutcome {
+        let deadline = Instant::now() + deadline;
+        loop {
+            if let Some(answer) = self.parse_answer(false) {
+                return answer;
+            }
+            match self.fill(deadline).await {
+                Fill::More => {}
+                Fill::End => {
+                    let answer = self.parse_answer(true);
+                    return answer.unwrap_or_else(|| RawOutcome::Closed(std::mem::take(&mut self.buffer)));
+                }
+                Fill::Reset => return RawOutcome::Reset,
+                Fill::Timeout => return RawOutcome::Silent(std::mem::take(&mut self.buffer)),
+            }
+        }
+    }
+
+    /// Reads until the peer closes or the deadline passes; returns all bytes, and whether it has closed.
+    pub async fn read_to_end(&mut self, deadline: Duration) -> (Vec<u8>, bool) {
+        let deadline = Instant::now() + deadline;
+        let closed = loop {
+            match self.fill(deadline).await {
+                Fill::More => {}
+                Fill::End | Fill::Reset => break true,
+                Fill::Timeout => break false,
+            }
+        };
+        (std::mem::take(&mut self.buffer), closed)
+    }
+
+    /// Reads until `pattern` has come; returns everything up to its end, or `None` when it did not come in time.
+    pub async fn read_until(&mut self, pattern: &[u8], deadline: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + deadline;
+        loop {
+            if let Some(at) = self.buffer.windows(pattern.len()).position(|window| window == pattern) {
+                return Some(self.buffer.drain(..at + pattern.len()).collect());
+            }
+            if self.fill(deadline).await != Fill::More {
+                return None;
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent, and keeps reading.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub async fn half_close(&mut self) -> io::Result<()> {
+        self.tcp.shutdown().await
+    }
+
+    /// Resets the connection.
+    ///
+    /// # Errors
+    /// The kernel refused the option.
+    pub fn abort(self) -> io::Result<()> {
+        self.tcp.set_zero_linger()
+    }
+
+    /// The kernel's figures of this connection.
+    ///
+    /// # Errors
+    /// The kernel has none.
+    pub fn tcp_info(&self) -> io::Result<TcpInfo> {
+        tcp_info(&self.tcp)
+    }
+
+    async fn fill(&mut self, deadline: Instant) -> Fill {
+        match timeout_at(deadline, self.tcp.read_buf(&mut self.buffer)).await {
+            Err(_) => Fill::Timeout,
+            Ok(Ok(0)) => Fill::End,
+            Ok(Ok(_)) => Fill::More,
+            Ok(Err(_)) => Fill::Reset,
+        }
+    }
+
+    /// Takes a whole answer off the buffer. `at_end`: nothing more will come.
+    fn parse_answer(&mut self, at_end: bool) -> Option<RawOutcome> {
+        let head_end = self.buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let text = String::from_utf8_lossy(&self.buffer[..head_end]).into_owned();
+        let head: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+        let status: u16 = head.first()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
+        let mut answer = RawOutcome::Answer {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        let rest = self.buffer.len() - head_end - 4;
+        let bodiless = status == 101 || status == 204 || status == 304;
+        let length = match answer.header("content-length").and_then(|length| length.parse().ok()) {
+            _ if bodiless => 0,
+            Some(length) if !at_end => length,
+            Some(length) => rest.min(length),
+            None if at_end => rest,
+            None => return None,
+        };
+        if rest < length {
+            return None;
+        }
+        let taken: Vec<u8> = self.buffer.drain(..head_end + 4 + length).collect();
+        if let RawOutcome::Answer { body, .. } = &mut answer {
+            *body = taken[head_end + 4..].to_vec();
+        }
+        Some(answer)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fill {
+    More,
+    End,
+    Reset,
+    Timeout,
+}

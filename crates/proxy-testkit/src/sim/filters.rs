@@ -1,0 +1,111 @@
+//! Filters: which there are, their defaults, what a node refuses.
+
+use serde_json::{Map, Value, json};
+
+use super::{generation::SimGeneration, rest::RestError};
+
+/// The built-in filters' names, as `/v4/info` lists them.
+pub(crate) const NAMES: [&str; 10] = [
+    "volume",
+    "equalizer",
+    "karaoke",
+    "timescale",
+    "tremolo",
+    "vibrato",
+    "distortion",
+    "rotation",
+    "channelMix",
+    "lowPass",
+];
+
+/// Default values of a filter's fields: a node writes out those that the client left away.
+fn defaults(name: &str) -> Value {
+    match name {
+        "karaoke" => json!({"level": 1.0, "monoLevel": 1.0, "filterBand": 220.0, "filterWidth": 100.0}),
+        "timescale" => json!({"speed": 1.0, "pitch": 1.0, "rate": 1.0}),
+        "tremolo" | "vibrato" => json!({"frequency": 2.0, "depth": 0.5}),
+        "rotation" => json!({"rotationHz": 0.0}),
+        "distortion" => json!({
+            "sinOffset": 0.0, "sinScale": 1.0, "cosOffset": 0.0, "cosScale": 1.0,
+            "tanOffset": 0.0, "tanScale": 1.0, "offset": 0.0, "scale": 1.0,
+        }),
+        "channelMix" => {
+            json!({"leftToLeft": 1.0, "leftToRight": 0.0, "rightToLeft": 0.0, "rightToRight": 1.0})
+        }
+        "lowPass" => json!({"smoothing": 20.0}),
+        _ => json!({}),
+    }
+}
+
+/// How fast the position advances under these filters; 1.0 = as fast as time.
+pub(crate) fn speed(filters: &Map<String, Value>) -> f64 {
+    let factor = |name: &str| {
+        filters
+            .get("timescale")
+            .and_then(|t| t.get(name))
+            .and_then(Value::as_f64)
+            .unwrap_or(1.0)
+    };
+    (factor("speed") * factor("rate")).max(0.0)
+}
+
+/// The filters as a player object shows them.
+pub(crate) fn shown(filters: &Map<String, Value>) -> Value {
+    let with_defaults = |(name, value): (&String, &Value)| {
+        let mut shown = defaults(name);
+        match (shown.as_object_mut(), value.as_object()) {
+            (Some(fields), Some(given)) => fields.extend(given.clone()),
+            _ => shown = value.clone(),
+        }
+        (name.clone(), shown)
+    };
+    Value::Object(filters.iter().map(with_defaults).collect())
+}
+
+/// What a node does with the `filters` of a REST request: refuses disabled ones, drops nulls, checks bands.
+///
+/// # Errors
+/// 400 for a disabled filter (even when null) or a null where none may be.
+pub(crate) fn accept(
+    generation: SimGeneration,
+    given: &Map<String, Value>,
+    disabled: &[String],
+) -> Result<Map<String, Value>, RestError> {
+    let refused: Vec<&str> = given
+        .keys()
+        .map(String::as_str)
+        .filter(|name| disabled.iter().any(|other| other == name))
+        .collect();
+    if !refused.is_empty() {
+        let message = format!("Following filters are disabled in the config: {}", refused.join(", "));
+        return Err(RestError::new(400, message));
+    }
+    if generation.is_v4() {
+        let strict = ["volume", "equalizer", "pluginFilters"];
+        if let Some(name) = strict
+            .into_iter()
+            .find(|name| given.get(*name).is_some_and(Value::is_null))
+        {
+            return Err(RestError::new(
+                400,
+                format!("Unexpected JSON token at path: $.filters.{name}: null"),
+            ));
+        }
+    }
+    Ok(given
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect())
+}
+
+/// Whether an equalizer names a band that does not exist: a node fails on applying it.
+pub(crate) fn has_bad_band(filters: &Map<String, Value>) -> bool {
+    let bands = filters.get("equalizer").and_then(Value::as_array);
+    let is_bad = |band: &Value| {
+        band.get("band")
+            .and_then(Value::as_i64)
+            .is_none_or(|band| !(0..15).contains(&band))
+    };
+    bands.is_some_and(|bands| bands.iter().any(is_bad))
+}

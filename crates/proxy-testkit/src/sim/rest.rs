@@ -1,0 +1,355 @@
+//! REST of a simulated node: from a request that has arrived whole to its answer, in the order that a node checks.
+//!
+//! 404 and 405 come before the password, as Lavalink's web framework does it. Routes are in `routes.rs`, the faults
+//! that spoil answers in `answer.rs`.
+
+use std::time::Instant;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{HeaderMap, Method, header, request::Parts};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Node,
+    answer::Answer,
+    filters,
+    generation::SimGeneration,
+    load,
+    messages::unix_ms,
+    routes::{Route, query},
+    track::{SimTrack, TrackError},
+    update::{LenientInt, Parsed, QuotableInt, parse},
+};
+
+/// An error that the client sees as Lavalink's error object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RestError {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+}
+
+impl RestError {
+    pub(crate) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    /// Lavalink's error object. A `trace` parameter that is not `false` adds a trace.
+    pub(crate) fn answer(&self, parts: &Parts) -> Answer {
+        let status = http::StatusCode::from_u16(self.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let mut body = json!({
+            "timestamp": unix_ms(), "status": self.status, "error": status.canonical_reason().unwrap_or("Error"),
+            "message": self.message, "path": parts.uri.path(),
+        });
+        if query(parts.uri.query().unwrap_or_default(), "trace").is_some_and(|value| value != "false") {
+            body["trace"] = json!(format!(
+                "java.lang.RuntimeException: {}\n\tat sim.Node.handle",
+                self.message
+            ));
+        }
+        Answer::json(self.status, &body)
+    }
+}
+
+/// Answers a request that is not a WebSocket handshake.
+pub(crate) async fn answer(node: &Node, parts: &Parts, body: &Bytes) -> Answer {
+    let outcome = match Route::find(&parts.method, parts.uri.path(), node.settings.generation) {
+        Err(error) => Err(error),
+        Ok(route) => match authorise(node, &parts.headers) {
+            Some(refusal) => return refusal,
+            None => run(node, route, parts, body).await,
+        },
+    };
+    outcome.unwrap_or_else(|error| error.answer(parts))
+}
+
+/// The password check of mapped routes: 401 without, 403 with a wrong one, no body.
+fn authorise(node: &Node, headers: &HeaderMap) -> Option<Answer> {
+    match headers.get(header::AUTHORIZATION) {
+        None => Some(Answer::empty(401)),
+        Some(value) if value.as_bytes() != node.password.as_bytes() => Some(Answer::empty(403)),
+        Some(_) => None,
+    }
+}
+
+async fn run(node: &Node, route: Route, parts: &Parts, body: &Bytes) -> Result<Answer, RestError> {
+    let generation = node.settings.generation;
+    let raw_query = parts.uri.query().unwrap_or_default();
+    match route {
+        Route::Stub => Ok(Answer::empty(200)),
+        Route::Version => Ok(Answer::text(200, generation.version())),
+        Route::LoadTracks => load_tracks(raw_query, generation).await,
+        Route::DecodeTrack => decode_track(raw_query, generation),
+        Route::DecodeTracks => decode_tracks(&parts.headers, body, generation),
+        Route::Info => Ok(Answer::json(200, &info(node))),
+        Route::Plugins => Ok(Answer::json(200, &plugins(node))),
+        Route::Stats => {
+            let mut stats = node.state().stats();
+            if generation.is_v4() {
+                stats["frameStats"] = Value::Null;
+            }
+            Ok(Answer::json(200, &stats))
+        }
+        Route::RoutePlannerStatus if generation.is_v4() => Ok(Answer::empty(204)),
+        Route::RoutePlannerStatus => Ok(Answer::json(200, &json!({"class": null, "details": null}))),
+        Route::RoutePlannerFree => Err(RestError::new(500, "Can't access disabled route planner")),
+        Route::Players(session) => with_session(node, &session, |session| {
+            let now = Instant::now();
+            let players: Vec<Value> = session
+                .players
+                .values()
+                .map(|player| player.to_json(generation, now))
+                .collect();
+            Ok(Answer::json(200, &json!(players)))
+        }),
+        Route::Player(session, guild) => {
+            let guild = guild_id(&guild)?;
+            with_session(node, &session, |session| {
+                let player = session
+                    .players
+                    .get(&guild)
+                    .ok_or_else(|| RestError::new(404, "Player not found"))?;
+                Ok(Answer::json(200, &player.to_json(generation, Instant::now())))
+            })
+        }
+        Route::UpdatePlayer(session, guild) => update_player(node, &session, &guild, parts, body).await,
+        Route::DestroyPlayer(session, guild) => {
+            let guild = guild_id(&guild)?;
+            with_session(node, &session, |session| {
+                session.destroy(guild, Instant::now());
+                Ok(Answer::empty(204))
+            })
+        }
+        Route::UpdateSession(session) => update_session(node, &session, parts, body),
+        Route::Echo => Ok(echo(parts, body)),
+        Route::Youtube => Ok(Answer::json(200, &json!({"refreshToken": "sim-node-wide-secret"}))),
+    }
+}
+
+fn with_session(
+    node: &Node,
+    id: &str,
+    work: impl FnOnce(&mut super::session::Session) -> Result<Answer, RestError>,
+) -> Result<Answer, RestError> {
+    let mut state = node.state();
+    let session = state
+        .sessions
+        .get_mut(id)
+        .ok_or_else(|| RestError::new(404, "Session not found"))?;
+    work(session)
+}
+
+fn guild_id(text: &str) -> Result<i64, RestError> {
+    let message = || format!("Failed to convert value of type 'java.lang.String' to required type 'long': \"{text}\"");
+    text.parse().map_err(|_| RestError::new(400, message()))
+}
+
+/// Bodies are read only when they say that they are JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), RestError> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(RestError::new(415, format!("Content-Type '{kind}' is not supported")))
+}
+
+async fn load_tracks(raw_query: &str, generation: SimGeneration) -> Result<Answer, RestError> {
+    let identifier = query(raw_query, "identifier")
+        .ok_or_else(|| RestError::new(400, "Required parameter 'identifier' is not present."))?;
+    tokio::time::sleep(load::delay(&identifier)).await;
+    if let Some(size) = load::large(&identifier) {
+        return Ok(Answer::chunked(load::large_body(size, generation)));
+    }
+    Ok(Answer::json(200, &load::to_json(&load::load(&identifier), generation)))
+}
+
+fn decode_track(raw_query: &str, generation: SimGeneration) -> Result<Answer, RestError> {
+    let aliases: &[&str] = if generation == SimGeneration::Legacy {
+        &["track"]
+    } else {
+        &["encodedTrack", "track"]
+    };
+    let encoded = aliases
+        .iter()
+        .find_map(|name| query(raw_query, name))
+        .ok_or_else(|| RestError::new(400, "No track to decode provided"))?;
+    let track = decode(&encoded, generation)?;
+    Ok(Answer::json(
+        200,
+        &match generation {
+            SimGeneration::Legacy => track.info(generation),
+            SimGeneration::V3_7 => {
+                let info = track.info(generation);
+                let mut flat = info.clone();
+                flat["encoded"] = json!(track.encode(2));
+                flat["info"] = info;
+                flat
+            }
+            SimGeneration::V4_1 | SimGeneration::V4_2 => track.to_json(generation, &json!({})),
+        },
+    ))
+}
+
+fn decode_tracks(headers: &HeaderMap, body: &[u8], generation: SimGeneration) -> Result<Answer, RestError> {
+    require_json(headers)?;
+    let encoded: Vec<String> = parse(body)?;
+    if encoded.is_empty() && generation != SimGeneration::Legacy {
+        return Err(RestError::new(400, "No tracks to decode provided"));
+    }
+    let tracks = encoded
+        .iter()
+        .map(|text| Ok(decode(text, generation)?.to_json(generation, &json!({}))));
+    Ok(Answer::json(
+        200,
+        &Value::Array(tracks.collect::<Result<_, RestError>>()?),
+    ))
+}
+
+fn decode(encoded: &str, generation: SimGeneration) -> Result<SimTrack, RestError> {
+    SimTrack::decode(encoded, generation).map_err(|error: TrackError| RestError::new(500, error.to_string()))
+}
+
+async fn update_player(
+    node: &Node,
+    session: &str,
+    guild: &str,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Answer, RestError> {
+    let generation = node.settings.generation;
+    require_json(&parts.headers)?;
+    let guild = guild_id(guild)?;
+    let no_replace = match query(parts.uri.query().unwrap_or_default(), "noReplace").map(|text| text.to_lowercase()) {
+        None => false,
+        Some(text) if text == "true" => true,
+        Some(text) if text == "false" || text.is_empty() => false,
+        Some(text) => return Err(RestError::new(400, format!("Invalid boolean value [{text}]"))),
+    };
+    let parsed = Parsed::read(body, generation)?;
+    with_session(node, session, |_| Ok(Answer::empty(200)))?;
+    let update = parsed.check(generation, &node.disabled_filters)?;
+    if let Some(voice) = &update.voice {
+        connect_voice(&voice.endpoint).await?;
+    }
+    with_session(node, session, |session| {
+        update.apply(session, guild, no_replace, generation)?;
+        Ok(Answer::json(
+            200,
+            &session
+                .player(guild, Instant::now())
+                .to_json(generation, Instant::now()),
+        ))
+    })
+}
+
+/// The voice gateway's handshake, which a node awaits: at once, except that an endpoint `slow-MS.anything` takes that
+/// time and `fail.anything` fails.
+async fn connect_voice(endpoint: &str) -> Result<(), RestError> {
+    let (kind, _) = endpoint.split_once('.').unwrap_or((endpoint, ""));
+    if let Some(ms) = kind.strip_prefix("slow-").and_then(|ms| ms.parse().ok()) {
+        tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+    }
+    if kind == "fail" {
+        Err(RestError::new(500, "Failed to connect to voice server"))
+    } else {
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct V4SessionBody {
+    resuming: Option<bool>,
+    timeout: Option<QuotableInt>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct V3SessionBody {
+    #[serde(default, deserialize_with = "nullable")]
+    resuming_key: Option<Option<String>>,
+    timeout: Option<LenientInt>,
+}
+
+fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+fn update_session(node: &Node, session: &str, parts: &Parts, body: &[u8]) -> Result<Answer, RestError> {
+    require_json(&parts.headers)?;
+    if node.settings.generation.is_v4() {
+        let body: V4SessionBody = parse(body)?;
+        return with_session(node, session, |session| {
+            session.resuming = body.resuming.unwrap_or(session.resuming);
+            session.timeout = body.timeout.map_or(session.timeout, |timeout| timeout.get());
+            Ok(Answer::json(
+                200,
+                &json!({"resuming": session.resuming, "timeout": session.timeout}),
+            ))
+        });
+    }
+    let body: V3SessionBody = parse(body)?;
+    with_session(node, session, |session| {
+        session.resume_key = body.resuming_key.unwrap_or_else(|| session.resume_key.take());
+        session.timeout = body.timeout.map_or(session.timeout, |timeout| timeout.0);
+        Ok(Answer::json(
+            200,
+            &json!({"resumingKey": session.resume_key, "timeout": session.timeout}),
+        ))
+    })
+}
+
+fn info(node: &Node) -> Value {
+    let generation = node.settings.generation;
+    let semver = generation.version();
+    let mut numbers = semver.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut number = || numbers.next().unwrap_or(0);
+    let mut version = json!({"semver": semver, "major": number(), "minor": number(), "patch": number()});
+    if generation.is_v4() {
+        version["preRelease"] = json!("");
+    } else {
+        version["preRelease"] = Value::Null;
+        version["build"] = Value::Null;
+    }
+    json!({
+        "version": version, "buildTime": 1_700_000_000_000_i64,
+        "git": {"branch": "HEAD", "commit": "51a0000", "commitTime": 1_700_000_000_000_i64},
+        "jvm": "17.0.9", "lavaplayer": if generation.is_v4() { "2.2.4" } else { "1.5.6" },
+        "sourceManagers": node.source_managers,
+        "filters": filters::NAMES.iter().filter(|name| !node.disabled_filters.iter().any(|off| off == *name)).collect::<Vec<_>>(),
+        "plugins": plugins(node),
+    })
+}
+
+fn plugins(node: &Node) -> Value {
+    let plugin = |name: &String| json!({"name": name, "version": "1.0.0"});
+    Value::Array(node.plugins.iter().map(plugin).collect())
+}
+
+/// The simulated plugin: tells what arrived, so that a test can see what became of a request on its way.
+fn echo(parts: &Parts, body: &[u8]) -> Answer {
+    let headers: Vec<Value> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
+    let method: &Method = &parts.method;
+    Answer::json(
+        200,
+        &json!({
+            "method": method.as_str(),
+            "target": parts.uri.to_string(),
+            "headers": headers,
+            "body": String::from_utf8_lossy(body),
+            "bodyBase64": base64::engine::general_purpose::STANDARD.encode(body),
+            "bodyLength": body.len(),
+        }),
+    )
+}
