@@ -413,10 +413,7 @@ impl Health {
     }
 
     fn come_up(&mut self, now: Instant) -> Option<Transition> {
-        self.record = Record {
-            latency: self.record.latency,
-            ..Record::new(now)
-        };
+        self.record.clear(now);
         self.go(
             NodeState::Healthy,
             Why::Successes {

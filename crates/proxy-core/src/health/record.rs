@@ -27,6 +27,11 @@ impl Record {
         }
     }
 
+    /// Forgets successes and failures: a node that came up starts anew.
+    pub(super) fn clear(&mut self, now: Instant) {
+        (self.failures, self.all, self.at) = (0.0, 0.0, now);
+    }
+
     fn fade(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f32();
         let left = (-elapsed / Self::HALF_LIFE).exp2();
