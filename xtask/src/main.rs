@@ -1,2 +1,69 @@
-//! The project's own commands.
-fn main() {}
+//! `cargo xtask`: the project's own commands. What needs more than a few lines has a file of its own.
+//!
+//! Dependencies are few on purpose: this is compiled before anything else on a new machine.
+
+mod bench;
+mod child;
+mod demo;
+mod docs;
+mod figures;
+mod outcome;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use workspace::{cargo, run};
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  demo [--for 30s] [--real]   start the proxy with simulated nodes and bots (--real: with a real Lavalink server)
+  test                        install what the tests need and run all of them
+  check                       what has to pass before a commit: format, clippy, generated documents, tests
+  docs [--check]              write the generated documents (--check: say whether they are up to date)
+  bench [options]             measure the proxy beside HAProxy and nginx; options go to `proxy-bench run`
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["demo", options @ ..] => demo::demo(options),
+        ["test"] => test::test(),
+        ["check"] => check(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        ["bench", options @ ..] => bench::bench(options),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("`{}` is not understood\n\n{HELP}", other.join(" ")),
+    }
+}
+
+fn check() -> Result<()> {
+    run(cargo(["fmt", "--all", "--", "--check"]))?;
+    run(cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    docs::check()?;
+    test::test()
+}
