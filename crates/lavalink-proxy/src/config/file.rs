@@ -147,10 +147,10 @@ pub struct ServerTls {
     /// The certificate chain, PEM, the server's own certificate first.
     ///
     /// Trap: many client libraries refuse a chain that lacks the intermediate certificate, though browsers do not.
-    #[schemars(example = &"fullchain.pem")]
+    #[schemars(extend("x-kind" = "path"), example = &"fullchain.pem")]
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate, PEM.
-    #[schemars(example = &"privkey.pem")]
+    #[schemars(extend("x-kind" = "path"), example = &"privkey.pem")]
     pub key: Option<PathBuf>,
 }
 
@@ -182,7 +182,7 @@ pub struct Admin {
     #[schemars(example = &"change-me-too")]
     pub password: Option<Secret>,
     /// A file that holds the password, as Docker and systemd provide secrets. It wins over `password`.
-    #[schemars(example = &"secrets/admin-password")]
+    #[schemars(extend("x-kind" = "path"), example = &"secrets/admin-password")]
     pub password_file: Option<PathBuf>,
 }
 
@@ -203,7 +203,7 @@ pub struct Store {
     /// The SQLite file. Its folder is the only one that the program writes to.
     ///
     /// Trap: SQLite does not work reliably on network file systems.
-    #[schemars(extend("x-not-yet" = "nothing is stored yet; figures and sessions begin anew at each start"))]
+    #[schemars(extend("x-kind" = "path", "x-not-yet" = "nothing is stored yet; figures and sessions begin anew at each start"))]
     pub path: PathBuf,
 }
 
@@ -349,7 +349,7 @@ pub struct Discord {
     #[schemars(example = example_discord_tokens(), extend("x-not-yet" = "Discord is not asked yet; such clients need a node older than 4.2"))]
     pub tokens: BTreeMap<String, Secret>,
     /// Files that hold bot tokens, by the bot's user id.
-    #[schemars(example = example_discord_token_files(), extend("x-not-yet" = "Discord is not asked yet; such clients need a node older than 4.2"))]
+    #[schemars(example = example_discord_token_files(), extend("x-kind" = "table of path", "x-not-yet" = "Discord is not asked yet; such clients need a node older than 4.2"))]
     pub token_files: BTreeMap<String, PathBuf>,
 }
 
@@ -403,7 +403,7 @@ pub struct Tenant {
     #[schemars(example = &"youshallnotpass", extend("x-required" = true))]
     pub password: Option<Secret>,
     /// A file that holds the password. It wins over `password`.
-    #[schemars(example = &"secrets/tenant-password")]
+    #[schemars(extend("x-kind" = "path"), example = &"secrets/tenant-password")]
     pub password_file: Option<PathBuf>,
     /// The names of nodes on which this tenant may use the routes that administer a node (`/youtube`, writes to the route
     /// planner, plugin configuration). Empty: none, they are refused.
@@ -445,7 +445,7 @@ pub struct Node {
     #[schemars(example = &"youshallnotpass", extend("x-required" = true))]
     pub password: Option<Secret>,
     /// A file that holds the password. It wins over `password`.
-    #[schemars(example = &"secrets/node-password")]
+    #[schemars(extend("x-kind" = "path"), example = &"secrets/node-password")]
     pub password_file: Option<PathBuf>,
     /// The protocol version of the node, 3 or 4. Left out: the proxy asks the node.
     #[schemars(example = Version::V4)]
@@ -459,7 +459,7 @@ pub struct Node {
     #[schemars(range(min = 1, max = 1000))]
     pub weight: u32,
     /// Certificates (PEM) that are trusted for this node in place of the system's.
-    #[schemars(example = &"secrets/node-ca.pem")]
+    #[schemars(extend("x-kind" = "path"), example = &"secrets/node-ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// Whether any certificate is accepted from this node.
     ///
