@@ -86,7 +86,7 @@ pub(crate) enum LoadEvent {
 }
 
 /// What a load saw within one window.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     /// Requests answered, connections ended or messages received.
     pub(crate) units: u64,

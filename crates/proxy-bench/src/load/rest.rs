@@ -47,7 +47,7 @@ pub(crate) fn measure(
     engine.totals = Measured::default();
     let began = monotonic_ns();
     engine.run(End::After(window.length()))?;
-    Ok(summary(engine.totals, &mut engine.latencies, monotonic_ns() - began))
+    Ok(summary(&engine.totals, &mut engine.latencies, monotonic_ns() - began))
 }
 
 /// Sends each request once.
@@ -64,7 +64,7 @@ pub(crate) fn send_all(to: SocketAddr, requests: Vec<Request>, connections: usiz
 }
 
 /// Adds percentiles and the window's length to what was counted.
-pub(crate) fn summary(counted: Measured, latencies: &mut [u32], window_ns: u64) -> Measured {
+pub(crate) fn summary(counted: &Measured, latencies: &mut [u32], window_ns: u64) -> Measured {
     latencies.sort_unstable();
     let at = |share| u64::from(percentile(latencies, share));
     Measured {
@@ -72,7 +72,7 @@ pub(crate) fn summary(counted: Measured, latencies: &mut [u32], window_ns: u64) 
         p50_ns: at(0.5),
         p99_ns: at(0.99),
         p999_ns: at(0.999),
-        ..counted
+        ..*counted
     }
 }
 

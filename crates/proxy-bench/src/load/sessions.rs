@@ -53,7 +53,7 @@ pub(crate) fn serve(to: SocketAddr, count: usize) -> Result<()> {
                     };
                     let window_ns = monotonic_ns() - window_began;
                     say(&LoadEvent::Reported(summary(
-                        counted,
+                        &counted,
                         &mut sessions.latencies,
                         window_ns,
                     )))?;

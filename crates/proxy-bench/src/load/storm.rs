@@ -36,7 +36,7 @@ pub(crate) fn measure(to: SocketAddr, what: What, connections: usize, window: Wi
     storm.run(window.length())?;
     ensure!(storm.totals.units > 0, "not one connection came to its end");
     Ok(rest::summary(
-        storm.totals,
+        &storm.totals,
         &mut storm.latencies,
         monotonic_ns() - began,
     ))

@@ -8,8 +8,11 @@ use lavalink_protocol::ws::{Opcode, write_frame};
 use crate::node::SMALL_ANSWERS;
 use crate::node::routes::Fixed;
 
-/// Tracks in the shortest small answer (2 KB) and in one more for each next one (30 KB for the last).
-const FIRST_SMALL_TRACKS: usize = 3;
+/// Tracks in the small answer of this number: 2 KB for the first, 30 KB for the last.
+const fn small_tracks(number: usize) -> usize {
+    3 + number * 5 / 4
+}
+
 /// The large answer has at least so many bytes.
 const LARGE_BYTES: usize = 1_500_000;
 /// Size of the chunks in which Lavalink's web server sends long answers.
@@ -114,7 +117,7 @@ pub(crate) fn large_len() -> u64 {
 }
 
 fn small_search(number: usize) -> String {
-    search(FIRST_SMALL_TRACKS + number)
+    search(small_tracks(number))
 }
 
 fn large_search() -> String {
