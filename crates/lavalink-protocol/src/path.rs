@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr_iter, memchr3};
+
 use crate::route::{Fixed, Kind, Prefix, Shape, leading_version};
 
 /// A path without repeated or trailing slashes, mount prefix and outer version segments.
@@ -47,7 +49,7 @@ pub(crate) fn without_start(path: Cow<'_, str>, len: usize) -> Cow<'_, str> {
     }
 }
 
-/// What one pass over the bytes can tell; usually that nothing is to be done.
+/// What a quick look over the bytes can tell; usually that nothing is to be done.
 struct Look {
     repeated: bool,
     odd: bool,
@@ -58,15 +60,14 @@ impl Look {
         let bytes = path.as_bytes();
         let mut look = Self {
             repeated: false,
-            odd: false,
+            odd: memchr3(b'%', b';', b'\\', bytes).is_some(),
         };
-        for &byte in bytes {
-            look.odd |= (byte == b'%') | (byte == b';') | (byte == b'\\');
-        }
-        // Pairs of neighbours without a carried state, so that the compiler can take many at once.
-        for (&first, &second) in bytes.iter().zip(bytes.iter().skip(1)) {
-            look.repeated |= (first == b'/') & (second == b'/');
-            look.odd |= (first == b'/') & (second == b'.');
+        for slash in memchr_iter(b'/', bytes) {
+            match bytes.get(slash + 1) {
+                Some(b'/') => look.repeated = true,
+                Some(b'.') => look.odd = true,
+                _ => {}
+            }
         }
         look
     }

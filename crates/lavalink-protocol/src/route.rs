@@ -2,6 +2,8 @@
 //!
 //! Which version a request speaks is not decided here (see [`crate::detect`]), only what the path names.
 
+use memchr::memchr;
+
 /// A request method, as far as the proxy tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -399,7 +401,7 @@ fn fixed(prefix: Prefix, rest: &str) -> Fixed {
 /// Splits what follows `sessions/`, the end of a path of `path_len` bytes.
 fn below_sessions(path_len: usize, below: &str) -> Kind {
     let start = path_len - below.len();
-    let Some(slash) = below.find('/') else {
+    let Some(slash) = memchr(b'/', below.as_bytes()) else {
         return Kind::Session(Span { start, end: path_len });
     };
     let session = Span {
@@ -421,7 +423,7 @@ fn below_sessions(path_len: usize, below: &str) -> Kind {
         );
     };
     let guild_start = path_len - guild_and_on.len();
-    match guild_and_on.find('/') {
+    match memchr(b'/', guild_and_on.as_bytes()) {
         None => Kind::Player(
             session,
             Span {

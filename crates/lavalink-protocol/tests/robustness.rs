@@ -123,13 +123,26 @@ fn message(random: &mut Rng) -> Vec<(String, Value)> {
     ];
     fields.retain(|_| random.u8(..) > 20);
     fields.extend((0..random.usize(0..5)).map(|index| (format!("{}{index}", text(random)), value(random, 4))));
-    random.shuffle(&mut fields);
+    if random.bool() {
+        // As Lavalink orders them: op first, guild first or last.
+        let guild_last = random.bool();
+        fields.sort_by_key(|(key, _)| match key.as_str() {
+            "op" => 0,
+            "type" => 1,
+            "guildId" if !guild_last => 2,
+            "guildId" => 4,
+            _ => 3,
+        });
+    } else {
+        random.shuffle(&mut fields);
+    }
     fields
 }
 
-/// Writes the fields in their order, which a map would not keep, with spaces thrown in.
+/// Writes the fields in their order, which a map would not keep; half of them with spaces thrown in.
 fn written(random: &mut Rng, fields: &[(String, Value)]) -> String {
-    let mut space = || " \n\t"[..random.usize(0..3)].to_owned();
+    let widest = if random.bool() { 3 } else { 1 };
+    let mut space = || " \n\t"[..random.usize(0..widest)].to_owned();
     let members: Vec<_> = fields
         .iter()
         .map(|(key, value)| format!("{}{}{}:{}{value}{}", space(), json!(key), space(), space(), space()))
