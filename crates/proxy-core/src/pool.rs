@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use lavalink_protocol::generation::Generation;
 use lavalink_protocol::info::Info;
-use lavalink_protocol::stats::Stats;
+use lavalink_protocol::stats::{FrameStats, Stats};
 
 use crate::health::{Failure, Health, HealthSettings, NodeState, Signal, Transition};
 use crate::placement::{Load, Region};
@@ -117,6 +117,20 @@ pub struct NodeView {
 }
 
 impl NodeView {
+    /// Its last `stats` with the mean frame figures of all sessions in place of those of the session that happened to
+    /// report last: what goes into statistics shown for the node or merged over several.
+    pub fn stats(&self) -> Option<Stats> {
+        let frame_stats = self.frames.map(|frames| FrameStats {
+            sent: frames.sent.round() as i64,
+            nulled: frames.nulled.round() as i64,
+            deficit: frames.deficit.round() as i64,
+        });
+        self.reported.map(|reported| Stats {
+            frame_stats,
+            ..reported.stats
+        })
+    }
+
     /// Links open on it.
     pub fn sessions(&self) -> u32 {
         self.gauges.links()

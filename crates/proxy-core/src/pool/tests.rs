@@ -115,6 +115,8 @@ fn stats_bring_load_and_frame_figures_until_the_link_closes() {
         view.reported.unwrap().age(now + Duration::from_secs(3)),
         Duration::from_secs(2)
     );
+    let shown = view.stats().unwrap();
+    assert_eq!((shown.playing_players, shown.frame_stats), (6, frames(30)));
     pool.link_closed(node, LinkKey(1));
     assert_eq!(pool.snapshot().get(node).unwrap().frames.unwrap().deficit, 0.0);
 }

@@ -372,7 +372,6 @@ impl Machine {
     /// For now a session does not survive its link. Resuming the node's session and moving players belong here.
     fn link_lost(&mut self, link: LinkId, why: LinkLoss, effects: &mut Vec<Effect>) {
         let was_up = self.links.remove(link).is_some();
-        self.players.remove_link(link);
         if !was_up && !matches!(self.phase, Phase::New) {
             return;
         }

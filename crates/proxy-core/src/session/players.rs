@@ -41,13 +41,6 @@ impl Players {
         Some(self.0[index].1)
     }
 
-    /// Forgets every player of a link. Returns how many there were.
-    pub fn remove_link(&mut self, link: LinkId) -> usize {
-        let before = self.0.len();
-        self.0.retain(|(_, on)| *on != link);
-        before - self.0.len()
-    }
-
     /// All players with their links, by guild.
     pub fn iter(&self) -> impl Iterator<Item = (GuildId, LinkId)> {
         self.0.iter().copied()
@@ -97,7 +90,8 @@ mod tests {
             (players.remove(GuildId(3)), players.remove(GuildId(3))),
             (Some(LinkId(1)), None)
         );
-        assert_eq!((players.remove_link(LinkId(0)), players.is_empty()), (4, true));
+        players.clear();
+        assert!(players.is_empty());
     }
 
     #[test]
