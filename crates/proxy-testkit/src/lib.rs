@@ -5,6 +5,8 @@
 //! - [`client`]: [`TestClient`], a bot's library that checks what it receives, and [`RawClient`] for malformed input.
 //! - [`bots`]: bots with traffic of their own, for the demo.
 //! - [`certs`], [`tcp_info`]: a test CA, and the kernel's byte counts of a connection.
+//! - [`voice`]: a fake Discord voice server, so that a real node really plays.
+//! - [`real`]: the published Lavalink server and client libraries, and the proxy as a program.
 //!
 //! Nothing here is part of the proxy, and nothing here knows the proxy: everything speaks Lavalink's protocols only and
 //! works against a node as well.
@@ -12,8 +14,10 @@
 pub mod bots;
 pub mod certs;
 pub mod client;
+pub mod real;
 pub mod sim;
 pub mod tcp_info;
+pub mod voice;
 
 pub use client::{RawClient, TestClient};
 pub use sim::{Fault, SimGeneration, SimNode};

@@ -21,7 +21,9 @@ const AMPLITUDE: f64 = 3_000.0;
 
 /// A mono 16-bit WAV file with a sine wave of `frequency` hertz, in whole seconds.
 pub fn sine_wav(length: Duration, frequency: f64) -> Vec<u8> {
-    let samples = u32::try_from(length.as_secs()).unwrap_or(u32::MAX).saturating_mul(SAMPLE_RATE);
+    let samples = u32::try_from(length.as_secs())
+        .unwrap_or(u32::MAX)
+        .saturating_mul(SAMPLE_RATE);
     let data = samples.saturating_mul(2);
     let mut wav = Vec::with_capacity((WAV_HEADER + data) as usize);
     wav.extend_from_slice(b"RIFF");
@@ -60,7 +62,10 @@ impl AudioServer {
         let address = listener.local_addr()?;
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, Arc::new(Bytes::from(wav))));
-        Ok(Self { address, _accepting: accepting })
+        Ok(Self {
+            address,
+            _accepting: accepting,
+        })
     }
 
     /// The file's URL: the track identifier to give to a node.
@@ -91,8 +96,13 @@ async fn accept(listener: TcpListener, wav: Arc<Bytes>) {
 
 /// The file or, when asked for a range to the end or to an offset, that part: players seek with ranges.
 fn respond(request: &Request<Incoming>, wav: &Bytes) -> Response<Full<Bytes>> {
-    let start = Response::builder().header(CONTENT_TYPE, "audio/wav").header(ACCEPT_RANGES, "bytes");
-    let range = request.headers().get(RANGE).and_then(|value| parse_range(value.to_str().ok()?, wav.len()));
+    let start = Response::builder()
+        .header(CONTENT_TYPE, "audio/wav")
+        .header(ACCEPT_RANGES, "bytes");
+    let range = request
+        .headers()
+        .get(RANGE)
+        .and_then(|value| parse_range(value.to_str().ok()?, wav.len()));
     let (start, body) = match range {
         Some((from, to)) => (
             start
@@ -102,15 +112,25 @@ fn respond(request: &Request<Incoming>, wav: &Bytes) -> Response<Full<Bytes>> {
         ),
         None => (start, wav.clone()),
     };
-    let body = if request.method() == Method::HEAD { Bytes::new() } else { body };
-    start.body(Full::new(body)).expect("every header is a constant or made of digits")
+    let body = if request.method() == Method::HEAD {
+        Bytes::new()
+    } else {
+        body
+    };
+    start
+        .body(Full::new(body))
+        .expect("every header is a constant or made of digits")
 }
 
 /// `bytes=FROM-` or `bytes=FROM-TO` as a half-open range within the file.
 fn parse_range(value: &str, length: usize) -> Option<(usize, usize)> {
     let (from, to) = value.strip_prefix("bytes=")?.split_once('-')?;
     let from: usize = from.parse().ok()?;
-    let to = if to.is_empty() { length } else { to.parse::<usize>().ok()?.saturating_add(1).min(length) };
+    let to = if to.is_empty() {
+        length
+    } else {
+        to.parse::<usize>().ok()?.saturating_add(1).min(length)
+    };
     (from < to).then_some((from, to))
 }
 
@@ -124,8 +144,14 @@ mod tests {
     fn a_wav_says_its_own_length() {
         let wav = sine_wav(Duration::from_secs(2), 440.0);
         assert_eq!(wav.len(), 44 + 2 * 48_000 * 2);
-        assert_eq!(u32::from_le_bytes(wav[4..8].try_into().unwrap()) as usize, wav.len() - 8);
-        assert_eq!(u32::from_le_bytes(wav[40..44].try_into().unwrap()) as usize, wav.len() - 44);
+        assert_eq!(
+            u32::from_le_bytes(wav[4..8].try_into().unwrap()) as usize,
+            wav.len() - 8
+        );
+        assert_eq!(
+            u32::from_le_bytes(wav[40..44].try_into().unwrap()) as usize,
+            wav.len() - 44
+        );
     }
 
     #[test]

@@ -14,12 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{
-    Unavailable,
-    process::Supervised,
-    setup::Part,
-    sources,
-};
+use super::{Unavailable, process::Supervised, setup::Part, sources};
 use crate::voice::VoiceState;
 
 /// No driver may take longer.
@@ -68,17 +63,72 @@ pub struct Client {
 
 /// Every client that the tests drive.
 pub const CLIENTS: [Client; 11] = [
-    Client { name: "shoukaku 4.3.0", protocol: Protocol::V4, part: Part::JavaScript, driver: "js/shoukaku.mjs" },
-    Client { name: "lavalink-client 2.11.0", protocol: Protocol::V4, part: Part::JavaScript, driver: "js/lavalink-client.mjs" },
-    Client { name: "riffy 1.0.12", protocol: Protocol::V4, part: Part::JavaScript, driver: "js/riffy.mjs" },
-    Client { name: "lavalink.py 5.11.1", protocol: Protocol::V4, part: Part::Python, driver: "python/lavalink_py.py" },
-    Client { name: "wavelink 3.5.2", protocol: Protocol::V4, part: Part::Python, driver: "python/wavelink3.py" },
-    Client { name: "disgolink 3.1.0", protocol: Protocol::V4, part: Part::Go, driver: "go" },
-    Client { name: "lavalink-client (JVM) 3.2.0", protocol: Protocol::V4, part: Part::Jvm, driver: "jvm/Driver.java" },
-    Client { name: "erela.js 2.4.0", protocol: Protocol::V3Ops, part: Part::JavaScript, driver: "js/erela.mjs" },
-    Client { name: "shoukaku 3.4.2", protocol: Protocol::V3Ops, part: Part::JavaScript, driver: "js/shoukaku3.mjs" },
-    Client { name: "riffy 1.0.12 (v3)", protocol: Protocol::V3Rest, part: Part::JavaScript, driver: "js/riffy-v3.mjs" },
-    Client { name: "wavelink 1.3.5", protocol: Protocol::V3Ops, part: Part::PythonLegacy, driver: "python/wavelink1.py" },
+    Client {
+        name: "shoukaku 4.3.0",
+        protocol: Protocol::V4,
+        part: Part::JavaScript,
+        driver: "js/shoukaku.mjs",
+    },
+    Client {
+        name: "lavalink-client 2.11.0",
+        protocol: Protocol::V4,
+        part: Part::JavaScript,
+        driver: "js/lavalink-client.mjs",
+    },
+    Client {
+        name: "riffy 1.0.12",
+        protocol: Protocol::V4,
+        part: Part::JavaScript,
+        driver: "js/riffy.mjs",
+    },
+    Client {
+        name: "lavalink.py 5.11.1",
+        protocol: Protocol::V4,
+        part: Part::Python,
+        driver: "python/lavalink_py.py",
+    },
+    Client {
+        name: "wavelink 3.5.2",
+        protocol: Protocol::V4,
+        part: Part::Python,
+        driver: "python/wavelink3.py",
+    },
+    Client {
+        name: "disgolink 3.1.0",
+        protocol: Protocol::V4,
+        part: Part::Go,
+        driver: "go",
+    },
+    Client {
+        name: "lavalink-client (JVM) 3.2.0",
+        protocol: Protocol::V4,
+        part: Part::Jvm,
+        driver: "jvm/Driver.java",
+    },
+    Client {
+        name: "erela.js 2.4.0",
+        protocol: Protocol::V3Ops,
+        part: Part::JavaScript,
+        driver: "js/erela.mjs",
+    },
+    Client {
+        name: "shoukaku 3.4.2",
+        protocol: Protocol::V3Ops,
+        part: Part::JavaScript,
+        driver: "js/shoukaku3.mjs",
+    },
+    Client {
+        name: "riffy 1.0.12 (v3)",
+        protocol: Protocol::V3Rest,
+        part: Part::JavaScript,
+        driver: "js/riffy-v3.mjs",
+    },
+    Client {
+        name: "wavelink 1.3.5",
+        protocol: Protocol::V3Ops,
+        part: Part::PythonLegacy,
+        driver: "python/wavelink1.py",
+    },
 ];
 
 /// What a driver is told.
@@ -153,7 +203,11 @@ impl Client {
                 Some(step) => format!("left out {step:?}"),
             },
         };
-        Err(Unavailable::Failed(format!("the driver of {} {what}:\n{}", self.name, process.log_tail())))
+        Err(Unavailable::Failed(format!(
+            "the driver of {} {what}:\n{}",
+            self.name,
+            process.log_tail()
+        )))
     }
 
     /// The driver's command line without its input.

@@ -25,7 +25,10 @@ pub fn get(address: SocketAddr, path: &str, password: &str, within: Duration) ->
     let mut stream = TcpStream::connect_timeout(&address, within)?;
     stream.set_read_timeout(Some(within))?;
     // HTTP/1.0 rules out chunks and keep-alive.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {password}\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: {password}\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
@@ -34,5 +37,8 @@ pub fn get(address: SocketAddr, path: &str, password: &str, within: Duration) ->
 fn parse(answer: &str) -> Option<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, body: body.to_owned() })
+    Some(Answer {
+        status,
+        body: body.to_owned(),
+    })
 }

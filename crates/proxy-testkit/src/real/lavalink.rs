@@ -56,12 +56,20 @@ impl LavalinkServer {
         let folder = TempDir::with_prefix("lavalink-server-")?;
         let store = folder.path().join("trust-store.p12");
         make_trust_store(options.voice_ca, folder.path(), &store)?;
-        fs::copy(sources().join("lavalink-server/application.yml"), folder.path().join("application.yml"))?;
+        fs::copy(
+            sources().join("lavalink-server/application.yml"),
+            folder.path().join("application.yml"),
+        )?;
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let command = java(&class_path, &store, folder.path(), address, options.password);
         let process = Supervised::spawn(command, &folder.path().join("server.log"))?;
-        let mut server = Self { process, address, version: String::new(), _folder: folder };
+        let mut server = Self {
+            process,
+            address,
+            version: String::new(),
+            _folder: folder,
+        };
         server.version = server.wait_until_up(options.password)?;
         Ok(server)
     }
@@ -92,7 +100,10 @@ impl LavalinkServer {
             let ended = self.process.wait(POLL)?;
             if ended.is_some() || Instant::now() > deadline {
                 let what = ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
-                return Err(Unavailable::Failed(format!("the Lavalink server {what}:\n{}", self.process.log_tail())));
+                return Err(Unavailable::Failed(format!(
+                    "the Lavalink server {what}:\n{}",
+                    self.process.log_tail()
+                )));
             }
         }
     }
@@ -115,7 +126,16 @@ fn make_trust_store(ca: &str, folder: &Path, store: &Path) -> Result<(), Unavail
     fs::write(&certificate, ca)?;
     let mut keytool = Command::new("keytool");
     keytool
-        .args(["-importcert", "-noprompt", "-alias", "voice", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD])
+        .args([
+            "-importcert",
+            "-noprompt",
+            "-alias",
+            "voice",
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            STORE_PASSWORD,
+        ])
         .arg("-file")
         .arg(certificate)
         .arg("-keystore")
@@ -129,7 +149,11 @@ fn run_quietly(mut command: Command) -> Result<(), Unavailable> {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    let error = io::Error::other(format!("{:?}: {}", command.get_program(), String::from_utf8_lossy(&said)));
+    let error = io::Error::other(format!(
+        "{:?}: {}",
+        command.get_program(),
+        String::from_utf8_lossy(&said)
+    ));
     Err(error.into())
 }
 
@@ -137,7 +161,12 @@ fn run_quietly(mut command: Command) -> Result<(), Unavailable> {
 fn java(class_path: &str, store: &Path, folder: &Path, address: SocketAddr, password: &str) -> Command {
     let mut java = Command::new("java");
     java.current_dir(folder)
-        .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Xshare:auto"])
+        .args([
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xmx256m",
+            "-Xshare:auto",
+        ])
         .arg(format!("-Djavax.net.ssl.trustStore={}", store.display()))
         .arg(format!("-Djavax.net.ssl.trustStorePassword={STORE_PASSWORD}"))
         .arg(format!("-Dserver.address={}", address.ip()))

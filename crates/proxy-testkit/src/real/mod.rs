@@ -94,5 +94,7 @@ pub fn sources() -> PathBuf {
 /// Where everything is installed: `real` below the build folder.
 pub fn installed() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")).join("real")
+    target
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"))
+        .join("real")
 }

@@ -35,12 +35,19 @@ impl Supervised {
     /// When the log cannot be written or the program cannot be started.
     pub fn spawn(mut command: Command, log: &Path) -> io::Result<Self> {
         let file = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .process_group(0);
         let child = on_lasting_thread(move || {
             die_with_parent(&mut command);
             command.spawn()
         })?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// The process id, which is also its group's.
@@ -71,7 +78,9 @@ impl Supervised {
 
     /// Everything the process has written so far.
     pub fn log(&self) -> String {
-        std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// The end of the log, for a failure message.
@@ -83,7 +92,9 @@ impl Supervised {
 
     #[allow(unsafe_code, reason = "the standard library cannot signal a process group")]
     fn signal_group(&self, signal: i32) {
-        let Ok(group) = i32::try_from(self.child.id()) else { return };
+        let Ok(group) = i32::try_from(self.child.id()) else {
+            return;
+        };
         // SAFETY: `kill` takes plain numbers and touches no memory of ours. The group id is our child's, which has not
         // been waited for by anyone else, so the kernel has not given the number away.
         unsafe { libc::kill(-group, signal) };
@@ -104,7 +115,11 @@ fn die_with_parent(command: &mut Command) {
     // SAFETY: `prctl` with these arguments is async-signal-safe and allocates nothing, as `pre_exec` requires.
     unsafe {
         command.pre_exec(|| {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
         });
     }
 }
@@ -121,7 +136,9 @@ fn on_lasting_thread<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static
             thread::park();
         }
     });
-    receiver.recv().expect("the job either returns or panics, and it does not panic")
+    receiver
+        .recv()
+        .expect("the job either returns or panics, and it does not panic")
 }
 
 /// A port that was free a moment ago, for programs that cannot be told to choose one themselves.

@@ -58,7 +58,12 @@ impl ProxyProcess {
         let mut command = Command::new(program);
         command.arg("--config").arg(config).current_dir(folder.path());
         let process = Supervised::spawn(command, &folder.path().join("proxy.log"))?;
-        let mut proxy = Self { process, address, admin, _folder: folder };
+        let mut proxy = Self {
+            process,
+            address,
+            admin,
+            _folder: folder,
+        };
         proxy.wait_until_ready()?;
         Ok(proxy)
     }
@@ -86,8 +91,13 @@ impl ProxyProcess {
             }
             let ended = self.process.wait(POLL)?;
             if ended.is_some() || Instant::now() > deadline {
-                let what = ended.map_or("does not become ready".to_owned(), |status| format!("ended with {status}"));
-                return Err(Unavailable::Failed(format!("the proxy {what}:\n{}", self.process.log_tail())));
+                let what = ended.map_or("does not become ready".to_owned(), |status| {
+                    format!("ended with {status}")
+                });
+                return Err(Unavailable::Failed(format!(
+                    "the proxy {what}:\n{}",
+                    self.process.log_tail()
+                )));
             }
         }
     }
@@ -98,7 +108,13 @@ fn configuration(address: SocketAddr, admin: SocketAddr, password: &str, nodes: 
         "[server]\nbind = \"{address}\"\n[admin]\nbind = \"{admin}\"\npassword = \"admin\"\n\
          [[tenants]]\nname = \"default\"\npassword = \"{password}\"\n"
     );
-    for Node { name, address, password, version } in nodes {
+    for Node {
+        name,
+        address,
+        password,
+        version,
+    } in nodes
+    {
         // Writing to a string cannot fail.
         let _ = write!(
             toml,

@@ -38,8 +38,14 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order in which a set-up goes through them.
-    pub const ALL: [Self; 6] =
-        [Self::LavalinkServer, Self::JavaScript, Self::Python, Self::PythonLegacy, Self::Go, Self::Jvm];
+    pub const ALL: [Self; 6] = [
+        Self::LavalinkServer,
+        Self::JavaScript,
+        Self::Python,
+        Self::PythonLegacy,
+        Self::Go,
+        Self::Jvm,
+    ];
 
     /// The part's name: also its folder below the build folder.
     pub fn name(self) -> &'static str {
@@ -95,14 +101,20 @@ impl Part {
 
     /// The inputs themselves are the stamp: they are small, and nothing can collide.
     fn stamp(self) -> io::Result<String> {
-        let texts: io::Result<Vec<_>> = self.inputs().iter().map(|input| fs::read_to_string(sources().join(input))).collect();
+        let texts: io::Result<Vec<_>> = self
+            .inputs()
+            .iter()
+            .map(|input| fs::read_to_string(sources().join(input)))
+            .collect();
         Ok(texts?.join("\n"))
     }
 
     fn run_steps(self, folder: &Path) -> Result<(), Unavailable> {
         for input in self.inputs() {
             let source = sources().join(input);
-            let name = source.file_name().ok_or_else(|| io::Error::other("an input without a name"))?;
+            let name = source
+                .file_name()
+                .ok_or_else(|| io::Error::other("an input without a name"))?;
             fs::copy(&source, folder.join(name))?;
         }
         for command in self.steps(folder) {
@@ -116,7 +128,14 @@ impl Part {
         match self {
             Self::LavalinkServer | Self::Jvm => vec![command(
                 "mvn",
-                &["-B", "-q", "-U", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=."],
+                &[
+                    "-B",
+                    "-q",
+                    "-U",
+                    "dependency:copy-dependencies",
+                    "-DincludeScope=runtime",
+                    "-DoutputDirectory=.",
+                ],
             )],
             Self::JavaScript => vec![command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"])],
             Self::Python => python_steps(folder, "requirements.txt"),
@@ -130,7 +149,18 @@ fn python_steps(folder: &Path, requirements: &str) -> Vec<Command> {
     let python = folder.join("bin/python").display().to_string();
     vec![
         command("python3", &["-m", "venv", "."]),
-        command(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]),
+        command(
+            &python,
+            &[
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+                requirements,
+            ],
+        ),
     ]
 }
 
@@ -147,7 +177,10 @@ fn run(mut command: Command, folder: &Path) -> Result<(), Unavailable> {
     match process.wait(INSTALL_WITHIN)? {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(not_installed(&shown, &status.to_string(), &process.log_tail())),
-        None => Err(Unavailable::Failed(format!("{shown} took too long:\n{}", process.log_tail()))),
+        None => Err(Unavailable::Failed(format!(
+            "{shown} took too long:\n{}",
+            process.log_tail()
+        ))),
     }
 }
 
@@ -184,7 +217,11 @@ fn lock(folder: &Path) -> io::Result<File> {
 pub fn require_tool(name: &str) -> Result<(), Unavailable> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    if found { Ok(()) } else { Err(Unavailable::Tool(name.to_owned())) }
+    if found {
+        Ok(())
+    } else {
+        Err(Unavailable::Tool(name.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +248,9 @@ mod tests {
 
     #[test]
     fn a_missing_tool_is_named() {
-        assert_eq!(require_tool("no-such-program-here"), Err(Unavailable::Tool("no-such-program-here".to_owned())));
+        assert_eq!(
+            require_tool("no-such-program-here"),
+            Err(Unavailable::Tool("no-such-program-here".to_owned()))
+        );
     }
 }

@@ -61,16 +61,27 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, registry: Arc<Regi
     if registry.faults().refuse_connections {
         return;
     }
-    let Ok(stream) = acceptor.accept(stream).await else { return };
-    let Ok(mut socket) = accept_async(stream).await else { return };
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    let Ok(mut socket) = accept_async(stream).await else {
+        return;
+    };
     // An error is the peer's end of the connection, which is all there is to know.
     let _ = converse(&mut socket, &registry).await;
 }
 
 async fn converse(socket: &mut Socket, registry: &Registry) -> Result<(), Error> {
     // HELLO may come first, and does at Discord.
-    send(socket, op::HELLO, json!({ "heartbeat_interval": HEARTBEAT_INTERVAL.as_millis() })).await?;
-    let Ok(Some(opening)) = timeout(IDENTIFY_WITHIN, opening(socket)).await else { return Ok(()) };
+    send(
+        socket,
+        op::HELLO,
+        json!({ "heartbeat_interval": HEARTBEAT_INTERVAL.as_millis() }),
+    )
+    .await?;
+    let Ok(Some(opening)) = timeout(IDENTIFY_WITHIN, opening(socket)).await else {
+        return Ok(());
+    };
     let text = |key: &str| opening.data[key].as_str().unwrap_or_default();
     let mut seat = match registry.seat(text("session_id"), text("token"), opening.resume) {
         Ok(seat) => seat,
@@ -104,7 +115,9 @@ struct Opening {
 async fn opening(socket: &mut Socket) -> Option<Opening> {
     loop {
         let message = socket.next().await?.ok()?;
-        let Some((number, data)) = parse(&message) else { continue };
+        let Some((number, data)) = parse(&message) else {
+            continue;
+        };
         match number {
             op::IDENTIFY => return Some(Opening { resume: false, data }),
             op::RESUME => return Some(Opening { resume: true, data }),
@@ -131,7 +144,9 @@ async fn serve(socket: &mut Socket, seat: &mut Seat<'_>) -> Result<(), Error> {
 }
 
 async fn answer(socket: &mut Socket, message: &Message) -> Result<(), Error> {
-    let Some((number, data)) = parse(message) else { return Ok(()) };
+    let Some((number, data)) = parse(message) else {
+        return Ok(());
+    };
     match number {
         op::HEARTBEAT => send(socket, op::HEARTBEAT_ACK, heartbeat_ack(&data)).await,
         op::SELECT_PROTOCOL => send(socket, op::SESSION_DESCRIPTION, session_description(&data)).await,
@@ -161,12 +176,22 @@ fn parse(message: &Message) -> Option<(u64, Value)> {
 }
 
 async fn send(socket: &mut Socket, number: u64, data: Value) -> Result<(), Error> {
-    socket.send(Message::text(json!({ "op": number, "d": data }).to_string())).await
+    socket
+        .send(Message::text(json!({ "op": number, "d": data }).to_string()))
+        .await
 }
 
 async fn close(socket: &mut Socket, code: u16, reason: &str) -> Result<(), Error> {
-    socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() })).await?;
+    socket
+        .close(Some(CloseFrame {
+            code: CloseCode::from(code),
+            reason: reason.into(),
+        }))
+        .await?;
     // Reads until the peer has answered, so that the close frame is not lost to a reset.
-    let _ = timeout(Duration::from_secs(1), async { while socket.next().await.is_some_and(|next| next.is_ok()) {} }).await;
+    let _ = timeout(Duration::from_secs(1), async {
+        while socket.next().await.is_some_and(|next| next.is_ok()) {}
+    })
+    .await;
     Ok(())
 }

@@ -80,12 +80,16 @@ impl FakeVoice {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let registry = Arc::new(Registry::new(socket.local_addr()?));
         let endpoint = format!("localhost:{}", listener.local_addr()?.port());
-        let tls = ca.server_config(&["localhost"]).map_err(io::Error::other)?;
+        let tls = ca.server_config().map_err(io::Error::other)?;
 
         let mut tasks = JoinSet::new();
         tasks.spawn(gateway::accept(listener, tls, registry.clone()));
         tasks.spawn(udp::receive(socket, registry.clone()));
-        Ok(Self { registry, endpoint, _tasks: tasks })
+        Ok(Self {
+            registry,
+            endpoint,
+            _tasks: tasks,
+        })
     }
 
     /// Where nodes connect, `localhost:PORT`.
@@ -97,7 +101,12 @@ impl FakeVoice {
     /// and token; earlier ones stay valid until their connection is replaced.
     pub fn voice_state(&self, guild: u64) -> VoiceState {
         let (session_id, token) = self.registry.issue(guild);
-        VoiceState { token, endpoint: self.endpoint.clone(), session_id, channel_id: channel_of(guild).to_string() }
+        VoiceState {
+            token,
+            endpoint: self.endpoint.clone(),
+            session_id,
+            channel_id: channel_of(guild).to_string(),
+        }
     }
 
     /// Changes how the server misbehaves from now on.
@@ -132,7 +141,13 @@ impl FakeVoice {
 
     /// Closes every open connection of a guild with a close code of Discord's. Returns how many there were.
     pub fn close(&self, guild: u64, code: u16, reason: &str) -> usize {
-        self.registry.order(guild, &Order::Close { code, reason: reason.to_owned() })
+        self.registry.order(
+            guild,
+            &Order::Close {
+                code,
+                reason: reason.to_owned(),
+            },
+        )
     }
 
     /// Drops every open connection of a guild without a close frame, as a dying server does.

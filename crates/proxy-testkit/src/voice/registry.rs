@@ -143,7 +143,10 @@ struct Guild {
 
 impl Registry {
     pub(super) fn new(udp: SocketAddr) -> Self {
-        Self { udp, state: Mutex::default() }
+        Self {
+            udp,
+            state: Mutex::default(),
+        }
     }
 
     /// A new voice session of a guild: its id and token. Numbered, not random, so that two runs can be compared.
@@ -151,9 +154,16 @@ impl Registry {
         let mut state = self.lock();
         let entry = state.guilds.entry(guild).or_default();
         entry.issued += 1;
-        let (session_id, token) =
-            (format!("voice-session-{guild}-{}", entry.issued), format!("voice-token-{guild}-{}", entry.issued));
-        let session = VoiceSession { guild, token: token.clone(), used: false, live: None };
+        let (session_id, token) = (
+            format!("voice-session-{guild}-{}", entry.issued),
+            format!("voice-token-{guild}-{}", entry.issued),
+        );
+        let session = VoiceSession {
+            guild,
+            token: token.clone(),
+            used: false,
+            live: None,
+        };
         state.sessions.insert(session_id.clone(), session);
         (session_id, token)
     }
@@ -174,7 +184,10 @@ impl Registry {
         if let Some(older) = session.live.replace(Live { id, orders: sender }) {
             let (code, reason) = Refusal::Session.close();
             // A connection that takes no orders is already on its way out.
-            let _ = older.orders.try_send(Order::Close { code, reason: reason.to_owned() });
+            let _ = older.orders.try_send(Order::Close {
+                code,
+                reason: reason.to_owned(),
+            });
         }
         let guild = state.guilds.entry(session.guild).or_default();
         if resume {
@@ -183,13 +196,23 @@ impl Registry {
             guild.identified += 1;
         }
         state.sources.insert(id, session.guild);
-        Ok(Seat { registry: self, voice_session: voice_session.to_owned(), id, ssrc: id, orders })
+        Ok(Seat {
+            registry: self,
+            voice_session: voice_session.to_owned(),
+            id,
+            ssrc: id,
+            orders,
+        })
     }
 
     /// Gives an order to every live connection of a guild; returns how many there were.
     pub(super) fn order(&self, guild: u64, order: &Order) -> usize {
         let state = self.lock();
-        let live = state.sessions.values().filter(|session| session.guild == guild).filter_map(|s| s.live.as_ref());
+        let live = state
+            .sessions
+            .values()
+            .filter(|session| session.guild == guild)
+            .filter_map(|s| s.live.as_ref());
         live.filter(|live| live.orders.try_send(order.clone()).is_ok()).count()
     }
 
@@ -204,7 +227,9 @@ impl Registry {
     /// Notes a packet; packets of a source that was never given out are ignored.
     pub(super) fn note(&self, packet: Packet) {
         let mut state = self.lock();
-        let Some(guild) = state.sources.get(&packet.ssrc).copied() else { return };
+        let Some(guild) = state.sources.get(&packet.ssrc).copied() else {
+            return;
+        };
         let entry = state.guilds.entry(guild).or_default();
         entry.packet_count += 1;
         if entry.packets.len() == KEPT_PACKETS {
@@ -214,7 +239,11 @@ impl Registry {
     }
 
     pub(super) fn connections(&self, guild: u64) -> usize {
-        self.lock().sessions.values().filter(|session| session.guild == guild && session.live.is_some()).count()
+        self.lock()
+            .sessions
+            .values()
+            .filter(|session| session.guild == guild && session.live.is_some())
+            .count()
     }
 
     pub(super) fn identified(&self, guild: u64) -> usize {

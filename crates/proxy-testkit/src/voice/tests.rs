@@ -3,11 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use futures_util::{SinkExt, StreamExt};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
@@ -24,22 +19,21 @@ struct Node {
 
 impl Node {
     async fn dial(ca: &TestCa, endpoint: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let stream = TcpStream::connect(endpoint).await.unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        let connector = TlsConnector::from(ca.client_config().unwrap());
+        let stream = connector
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
         let (socket, _) = client_async(format!("wss://{endpoint}/?v=8"), stream).await.unwrap();
         Self { socket }
     }
 
     async fn send(&mut self, op: u64, data: Value) {
-        self.socket.send(Message::text(json!({ "op": op, "d": data }).to_string())).await.unwrap();
+        self.socket
+            .send(Message::text(json!({ "op": op, "d": data }).to_string()))
+            .await
+            .unwrap();
     }
 
     /// The payload of the next message with this number.
@@ -75,7 +69,11 @@ impl Node {
     }
 
     async fn resume(&mut self, voice: &VoiceState) {
-        self.send(7, json!({ "server_id": "42", "session_id": voice.session_id, "token": voice.token })).await;
+        self.send(
+            7,
+            json!({ "server_id": "42", "session_id": voice.session_id, "token": voice.token }),
+        )
+        .await;
     }
 }
 
@@ -97,7 +95,12 @@ async fn a_node_connects_finds_its_address_and_its_packets_are_counted() {
     assert_eq!(voice.connections(GUILD), 1);
 
     let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    udp.connect((ready["ip"].as_str().unwrap(), u16::try_from(ready["port"].as_u64().unwrap()).unwrap())).await.unwrap();
+    udp.connect((
+        ready["ip"].as_str().unwrap(),
+        u16::try_from(ready["port"].as_u64().unwrap()).unwrap(),
+    ))
+    .await
+    .unwrap();
     let mut question = vec![0, 1, 0, 70];
     question.extend_from_slice(&ssrc.to_be_bytes());
     question.resize(74, 0);
@@ -106,9 +109,16 @@ async fn a_node_connects_finds_its_address_and_its_packets_are_counted() {
     assert_eq!(timeout(SOON, udp.recv(&mut answer)).await.unwrap().unwrap(), 74);
     assert_eq!(answer[..4], [0, 2, 0, 70]);
     assert_eq!(&answer[8..18], b"127.0.0.1\0");
-    assert_eq!(u16::from_be_bytes([answer[72], answer[73]]), udp.local_addr().unwrap().port());
+    assert_eq!(
+        u16::from_be_bytes([answer[72], answer[73]]),
+        udp.local_addr().unwrap().port()
+    );
 
-    node.send(1, json!({ "protocol": "udp", "data": { "mode": "aead_aes256_gcm_rtpsize" } })).await;
+    node.send(
+        1,
+        json!({ "protocol": "udp", "data": { "mode": "aead_aes256_gcm_rtpsize" } }),
+    )
+    .await;
     let description = node.expect(4).await;
     assert_eq!(description["mode"], "aead_aes256_gcm_rtpsize");
     assert_eq!(description["dave_protocol_version"], 0);
@@ -127,7 +137,10 @@ async fn a_node_connects_finds_its_address_and_its_packets_are_counted() {
     udp.send(b"not a packet").await.unwrap();
     assert!(voice.wait(SOON, || voice.packet_count(GUILD) == 3).await);
     let packets = voice.packets(GUILD);
-    assert_eq!(packets.iter().map(|packet| packet.sequence).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(
+        packets.iter().map(|packet| packet.sequence).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
     assert!(packets.iter().all(|packet| packet.ssrc == ssrc && packet.size == 32));
     assert!(voice.wait_for_silence(GUILD, Duration::from_millis(50), SOON).await);
 }
@@ -151,8 +164,20 @@ async fn wrong_values_are_refused_with_discords_codes() {
     let (ca, voice) = start().await;
     let good = voice.voice_state(GUILD);
     let cases = [
-        (VoiceState { token: "guessed".to_owned(), ..good.clone() }, 4004),
-        (VoiceState { session_id: "unknown".to_owned(), ..good.clone() }, 4006),
+        (
+            VoiceState {
+                token: "guessed".to_owned(),
+                ..good.clone()
+            },
+            4004,
+        ),
+        (
+            VoiceState {
+                session_id: "unknown".to_owned(),
+                ..good.clone()
+            },
+            4006,
+        ),
     ];
     for (state, code) in cases {
         let mut node = Node::dial(&ca, voice.endpoint()).await;
@@ -165,7 +190,10 @@ async fn wrong_values_are_refused_with_discords_codes() {
 #[tokio::test]
 async fn a_reused_token_is_refused_on_command_but_a_resume_is_not() {
     let (ca, voice) = start().await;
-    voice.set_faults(Faults { refuse_reused_token: true, ..Faults::default() });
+    voice.set_faults(Faults {
+        refuse_reused_token: true,
+        ..Faults::default()
+    });
     let state = voice.voice_state(GUILD);
     let mut first = Node::dial(&ca, voice.endpoint()).await;
     first.identify(&state).await;

@@ -1,10 +1,6 @@
 //! The UDP half of the fake voice server: it answers address discovery and counts RTP packets. It decrypts nothing.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use tokio::net::UdpSocket;
 
@@ -24,7 +20,9 @@ pub(super) async fn receive(socket: UdpSocket, registry: Arc<Registry>) {
     let mut buffer = [0; 2048];
     loop {
         // An error of a UDP socket is an ICMP answer to an earlier datagram of ours; the socket stays usable.
-        let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
         let datagram = &buffer[..length];
         if let Some(answer) = discovery_answer(datagram, from) {
             if !registry.faults().ignore_discovery {
