@@ -260,9 +260,9 @@ impl Machine {
     }
 
     /// Decides on one message that came over a link. Called for every message: nothing here allocates, and the only
-    /// search is for the guild's player when the session has several links. `now` may be as old as the wake-up that the
-    /// message came in.
-    pub fn message(&mut self, link: LinkId, envelope: &Envelope, now: Instant) -> Disposition {
+    /// search is for the guild's player when the session has several links. It needs no `now`: a parked session whose
+    /// tick is late goes on queueing within its bound, and what it queued is thrown away when the tick comes.
+    pub fn message(&self, link: LinkId, envelope: &Envelope) -> Disposition {
         if envelope.op == Op::Ready || !self.comes_from_owner(link, envelope) {
             return Disposition::Swallow;
         }
@@ -270,8 +270,6 @@ impl Machine {
             Phase::Connected => Disposition::Forward,
             // Lavalink neither sends nor queues player updates for an absent client.
             Phase::Parked { .. } if envelope.op == Op::PlayerUpdate => Disposition::Swallow,
-            // Past its time a session is over, even if the tick that ends it is late.
-            Phase::Parked { until, .. } if now >= until => Disposition::Swallow,
             Phase::Parked { .. } => Disposition::Enqueue,
             Phase::New | Phase::Ended => Disposition::Swallow,
         }

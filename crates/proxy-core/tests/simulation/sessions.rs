@@ -247,7 +247,7 @@ impl Session {
     ) {
         let (link, envelope) = self.some_message(rng);
         let message = message(&envelope, sequence, rng);
-        match self.hear(link, &envelope, now, reached) {
+        match self.hear(link, &envelope, reached) {
             Disposition::Forward if matches!(envelope.op, Op::Event | Op::Other) => {
                 self.model.sent.push(sequence);
                 self.model.received.push(sequence);
@@ -271,8 +271,8 @@ impl Session {
         (link, Envelope { op, guild, event })
     }
 
-    fn hear(&mut self, link: LinkId, envelope: &Envelope, now: Instant, reached: &mut Reached) -> Disposition {
-        let disposition = self.machine.message(link, envelope, now);
+    fn hear(&self, link: LinkId, envelope: &Envelope, reached: &mut Reached) -> Disposition {
+        let disposition = self.machine.message(link, envelope);
         assert_eq!(disposition, self.expected(link, envelope), "{envelope:?}");
         reached.suppressed += u32::from(self.is_foreign(link, envelope));
         disposition
