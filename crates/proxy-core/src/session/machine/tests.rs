@@ -136,7 +136,7 @@ fn the_first_link_makes_the_session_ready() {
 
 #[test]
 fn messages_of_a_connected_session_are_forwarded_but_for_the_nodes_ready() {
-    let mut story = Story::connected();
+    let story = Story::connected();
     let cases = [
         (Op::Ready, None, Disposition::Swallow),
         (Op::Stats, None, Disposition::Forward),
