@@ -1,6 +1,6 @@
 //! Choosing the node for a session or player, or for a request that belongs to none. Pure over a [`PoolSnapshot`].
 //!
-//! - [`score`]: the load of a node as one number, in Lavalink's own penalty formula.
+//! - [`mod@score`]: the load of a node as one number, in Lavalink's own penalty formula.
 //! - [`region`]: how near a node is to a Discord voice region.
 //! - [`source`]: whether a node can load from a source.
 //!
