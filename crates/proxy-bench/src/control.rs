@@ -22,6 +22,8 @@ pub(crate) enum NodeCommand {
     },
     /// Stop pushing.
     Stop,
+    /// Say how many sessions there are.
+    Count,
 }
 
 /// Events of the fake node.
@@ -42,6 +44,11 @@ pub(crate) enum NodeEvent {
     Stopped {
         /// Messages since pushing began.
         pushed: u64,
+    },
+    /// How many sessions there are.
+    Counted {
+        /// Open sessions.
+        sessions: usize,
     },
 }
 

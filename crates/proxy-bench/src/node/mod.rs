@@ -136,6 +136,9 @@ impl Node {
             match commands.try_recv() {
                 Ok(NodeCommand::Push { rate, burst }) => self.start_push(rate, burst)?,
                 Ok(NodeCommand::Stop) => self.stop_push()?,
+                Ok(NodeCommand::Count) => say(&NodeEvent::Counted {
+                    sessions: self.sessions.len(),
+                })?,
                 Err(TryRecvError::Empty) => return Ok(true),
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }

@@ -65,6 +65,11 @@ impl Sessions {
         self.by_number.remove(&session);
     }
 
+    /// How many sessions are open.
+    pub(crate) fn len(&self) -> usize {
+        self.by_number.len()
+    }
+
     /// The session is open.
     pub(crate) fn contains(&self, session: u64) -> bool {
         self.by_number.contains_key(&session)

@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(75);
 const WARM_MS: u64 = 200;
 /// Between two scenarios, for what the last one left behind.
 const SETTLE: Duration = Duration::from_millis(150);
+/// All sessions of a scenario must have left the node within this time of its end.
+const TIDY: Duration = Duration::from_secs(15);
 /// Before memory is read, and while idle sessions are watched.
 const IDLE: Duration = Duration::from_millis(700);
 /// How long a peer may take to give memory back.
@@ -237,8 +239,27 @@ impl Bench {
             Load::Idle if peer.kind == Kind::Direct => return Ok(None),
             Load::Idle => self.idle(&Peer::start(peer.kind, site).await?).await?,
         };
-        tokio::time::sleep(SETTLE).await;
+        self.settle().await?;
         Ok(Some(values))
+    }
+
+    /// Waits until the scenario's sessions have left the node: ending them must not be charged to the next one.
+    async fn settle(&mut self) -> Result<()> {
+        let until = Instant::now() + TIDY;
+        loop {
+            tokio::time::sleep(SETTLE).await;
+            self.node.tell(&NodeCommand::Count).await?;
+            let NodeEvent::Counted { sessions } = self.node.hear(PATIENCE).await? else {
+                bail!("the node miscounts")
+            };
+            if sessions == 0 {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < until,
+                "{sessions} sessions are left on the node {TIDY:?} after their clients"
+            );
+        }
     }
 
     async fn requests(&mut self, load: &str, arguments: &[&str], unit: Unit, peer: &Peer) -> Result<Values> {
