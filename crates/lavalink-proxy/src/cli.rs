@@ -72,7 +72,7 @@ enum Document {
 }
 
 /// What the command line asked for.
-pub enum Request {
+pub(crate) enum Request {
     /// Run the proxy with these settings.
     Run(Box<Config>),
     /// It has been dealt with; end with this code.
@@ -80,7 +80,7 @@ pub enum Request {
 }
 
 /// Reads the command line and does what it asks, except for running the proxy.
-pub fn request() -> Request {
+pub(crate) fn request() -> Request {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// No connection, no answer within 5 s, or another status, which is in the message.
-pub fn probe(admin: SocketAddr, path: &str) -> Result<()> {
+pub(crate) fn probe(admin: SocketAddr, path: &str) -> Result<()> {
     let address = reachable(admin);
     let ask = || -> Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;

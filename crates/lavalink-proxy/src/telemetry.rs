@@ -12,7 +12,7 @@ use crate::config::{Log, LogFormat};
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Starts logging for the whole process. A second call changes nothing, which is what tests want.
-pub fn start(log: &Log) {
+pub(crate) fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -28,7 +28,7 @@ pub fn start(log: &Log) {
 ///
 /// # Errors
 /// A word that is no level: the filter's own parser takes it for a target and logs everything of it.
-pub fn check_filter(text: &str) -> Result<(), String> {
+pub(crate) fn check_filter(text: &str) -> Result<(), String> {
     let expected = || {
         format!(
             "expected a level ({}) or a list such as \"info,proxy_gateway=debug\", got {text:?}",

@@ -48,7 +48,7 @@ working directory. LavaBridge passed the clients' password on to the nodes, so o
 ";
 
 /// The reference page: one table of all keys, section by section.
-pub fn markdown() -> String {
+pub(crate) fn markdown() -> String {
     let mut page = MARKDOWN_HEAD.to_owned();
     for section in reference()
         .walk()
@@ -96,7 +96,7 @@ const EXAMPLE_HEAD: &str = "\
 ";
 
 /// The example file: every key commented out but those that a first start needs.
-pub fn example() -> String {
+pub(crate) fn example() -> String {
     let mut file = EXAMPLE_HEAD.to_owned();
     for section in reference()
         .walk()
@@ -182,14 +182,14 @@ fn inline(value: &Json, key: &Key) -> String {
 }
 
 /// The JSON schema as it is printed.
-pub fn schema_text() -> String {
+pub(crate) fn schema_text() -> String {
     let mut text = serde_json::to_string_pretty(&super::schema()).expect("a JSON value can always be written");
     text.push('\n');
     text
 }
 
 /// What a start with neither file nor environment is answered with.
-pub fn first_steps() -> String {
+pub(crate) fn first_steps() -> String {
     format!(
         "no configuration: there is no --config FILE, no lavalink-proxy.toml in this directory, and the environment names no \
          node\n\n\

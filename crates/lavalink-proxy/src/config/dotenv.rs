@@ -4,7 +4,7 @@
 //! expanded. The variables of the process win, so this only fills in what is not set.
 
 /// The variables of a `.env` file. Lines that are none are passed over: the file may belong to several programs.
-pub fn dotenv(text: &str) -> Vec<(String, String)> {
+pub(crate) fn dotenv(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(variable).collect()
 }
 

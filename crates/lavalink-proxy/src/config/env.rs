@@ -11,14 +11,14 @@ use super::reference::Section;
 use super::tree::{Entry, Table, Value};
 
 /// What the variables of keys begin with.
-pub const PREFIX: &str = "LAVALINK_PROXY__";
+pub(crate) const PREFIX: &str = "LAVALINK_PROXY__";
 /// The password of the tenant `default`, for a start without a file.
-pub const PASSWORD: &str = "LAVALINK_PROXY_PASSWORD";
+pub(crate) const PASSWORD: &str = "LAVALINK_PROXY_PASSWORD";
 /// The nodes, for a start without a file.
-pub const NODES: &str = "LAVALINK_PROXY_NODES";
+pub(crate) const NODES: &str = "LAVALINK_PROXY_NODES";
 
 /// The variable of a key in a section, with `0` standing for the number where the section repeats.
-pub fn variable(section: &Section, key: &str) -> String {
+pub(crate) fn variable(section: &Section, key: &str) -> String {
     let mut parts: Vec<String> = section
         .path
         .split('.')
@@ -33,7 +33,7 @@ pub fn variable(section: &Section, key: &str) -> String {
 }
 
 /// Puts the variables of keys into the tree, over what is there.
-pub fn apply_keys(tree: &mut Table, variables: &[(String, String)], reference: &Section) -> Vec<Mistake> {
+pub(crate) fn apply_keys(tree: &mut Table, variables: &[(String, String)], reference: &Section) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let mut keyed: Vec<_> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     // Numbered sections are appended in order, so that a gap in the numbers is noticed: 2 before 10.
@@ -147,7 +147,7 @@ fn numbered<'a>(table: &'a mut Table, name: &str, index: usize, origin: &Origin)
 
 /// Puts the variables of a start without a file into the tree. What a file or a key's own variable says already is left
 /// as it is.
-pub fn apply_short(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mistake> {
+pub(crate) fn apply_short(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Some(password) = value_of(variables, PASSWORD) {
         let tenant = [("password", password.to_owned())];
@@ -167,7 +167,7 @@ pub fn apply_short(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mist
 }
 
 /// The value of a variable that is set and not empty.
-pub fn value_of<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(crate) fn value_of<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
     variables
         .iter()
         .find(|(known, _)| known == name)
@@ -175,7 +175,7 @@ pub fn value_of<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a
 }
 
 /// A list whose origin is a variable.
-pub fn list(name: &str, items: Vec<Entry>) -> Entry {
+pub(crate) fn list(name: &str, items: Vec<Entry>) -> Entry {
     Entry {
         origin: Origin::Variable(name.to_owned()),
         value: Value::List(items),
@@ -183,7 +183,7 @@ pub fn list(name: &str, items: Vec<Entry>) -> Entry {
 }
 
 /// A section of text values whose origin is a variable.
-pub fn section(name: &str, keys: &[(&str, String)]) -> Entry {
+pub(crate) fn section(name: &str, keys: &[(&str, String)]) -> Entry {
     let origin = Origin::Variable(name.to_owned());
     let entries = keys.iter().map(|(key, text)| {
         (

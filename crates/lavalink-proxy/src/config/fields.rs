@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// The names of the fields of `T`; empty when `T` is not a struct.
-pub fn fields_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+pub(crate) fn fields_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // Always an error: the struct asks for its fields, which is noted, and then gets nothing.
     let _ = T::deserialize(Listener { names: &mut names });

@@ -18,95 +18,95 @@ use super::value::{Address, IpRange, OneOrMany, Period, Secret, Size, Version};
 /// The configuration of Lavalink Proxy. Every key has a default but the nodes' addresses and the passwords.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct File {
+pub(crate) struct File {
     /// Where clients connect, and what a connection may do.
-    pub server: Server,
+    pub(crate) server: Server,
     /// The second listener: health, metrics and the JSON API. Clients have no business here.
-    pub admin: Admin,
+    pub(crate) admin: Admin,
     /// Where the proxy keeps what must outlive it.
-    pub store: Store,
+    pub(crate) store: Store,
     /// How sessions and their players are placed and kept.
-    pub sessions: Sessions,
+    pub(crate) sessions: Sessions,
     /// How the proxy finds out that a node is down, and that it is back.
-    pub health: Health,
+    pub(crate) health: Health,
     /// Requests that the proxy sends to nodes on a client's behalf.
-    pub requests: Requests,
+    pub(crate) requests: Requests,
     /// Bounds on what clients may use together.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Discord bot tokens, for finding the voice channel that old client libraries do not send.
-    pub discord: Discord,
+    pub(crate) discord: Discord,
     /// What is logged, and how.
-    pub log: Log,
+    pub(crate) log: Log,
     /// Client passwords. Each tenant has a name and rights of its own; one is enough for most.
-    pub tenants: Vec<Tenant>,
+    pub(crate) tenants: Vec<Tenant>,
     /// The Lavalink servers behind the proxy.
-    pub nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// `[server]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Server {
+pub(crate) struct Server {
     /// The address, or list of addresses, on which clients are served without TLS.
     ///
     /// Use `[]` to serve TLS only. Trap: in a container `127.0.0.1` is reachable from inside it alone.
-    pub bind: OneOrMany<Address>,
+    pub(crate) bind: OneOrMany<Address>,
     /// How many threads serve clients; `0` means one for each CPU core.
     ///
     /// Lower it when nodes run on the same machine: they need the CPU more than the proxy does.
-    pub threads: u16,
+    pub(crate) threads: u16,
     /// A path that all clients have before the Lavalink path, such as `/lavalink`; it is stripped before anything else.
     ///
     /// Needed only where a reverse proxy in front passes such a prefix on. `/v3` and `/v4` prefixes are always understood
     /// and must not be written here.
-    pub mount_prefix: String,
+    pub(crate) mount_prefix: String,
     /// How long a client may take to send the head of a request, from its first byte.
     ///
     /// This is what stops clients that hold connections open with half a request.
-    pub header_timeout: Period,
+    pub(crate) header_timeout: Period,
     /// How long a connection may stay open between two requests. WebSockets are not affected, see `ping_interval`.
     ///
     /// Trap: a load balancer in front must give up idle connections sooner than the proxy, or it sends requests into a
     /// connection that is being closed.
-    pub idle_timeout: Period,
+    pub(crate) idle_timeout: Period,
     /// The largest head (request line and headers) of a request.
-    pub max_header_bytes: Size,
+    pub(crate) max_header_bytes: Size,
     /// The largest body of a request. Larger ones are refused with 413.
     ///
     /// Bodies are streamed, so this costs no memory except for the few that the proxy reads itself, such as player updates.
-    pub max_body_bytes: Size,
+    pub(crate) max_body_bytes: Size,
     /// The largest WebSocket message that a client may send. v4 clients send none; the ops of v3 clients are small.
-    pub max_client_frame_bytes: Size,
+    pub(crate) max_client_frame_bytes: Size,
     /// The largest WebSocket message accepted from a node.
     ///
     /// Raise it only for a plugin that sends larger events. Trap: a message is held whole while it is received.
-    pub max_node_frame_bytes: Size,
+    pub(crate) max_node_frame_bytes: Size,
     /// How many bytes may wait for one slow client before its WebSocket is closed.
     ///
     /// A session that was closed for this reason can be resumed like any other.
-    pub client_queue_bytes: Size,
+    pub(crate) client_queue_bytes: Size,
     /// How often the proxy pings WebSockets that are otherwise silent, on both sides.
     ///
     /// A v4 node may say nothing for 60 s, and many firewalls forget a connection sooner than that.
-    pub ping_interval: Period,
+    pub(crate) ping_interval: Period,
     /// How long a WebSocket may leave a ping unanswered before it counts as lost.
-    pub ping_timeout: Period,
+    pub(crate) ping_timeout: Period,
     /// How long requests in flight may take to finish when the proxy is told to stop.
     ///
     /// Trap: Docker kills a container 10 s after the signal unless its `stop_grace_period` says otherwise.
-    pub shutdown_timeout: Period,
+    pub(crate) shutdown_timeout: Period,
     /// The protocol version of a client that shows no sign of either, neither in path nor headers nor later.
-    pub default_version: Version,
+    pub(crate) default_version: Version,
     /// The protocol version of clients by their `Client-Name` or `User-Agent`, used where nothing stronger tells.
     ///
     /// A name may end in `*`; letter case does not matter. Trap: by environment this key is one variable that holds a
     /// TOML table, since names may contain characters that variables may not.
     #[schemars(example = example_client_versions())]
-    pub client_versions: BTreeMap<String, Version>,
+    pub(crate) client_versions: BTreeMap<String, Version>,
     /// Serving clients over TLS (`https://` and `wss://`), beside or instead of `server.bind`.
-    pub tls: ServerTls,
+    pub(crate) tls: ServerTls,
     /// Learning the client's address from a TCP load balancer in front.
-    pub proxy_protocol: ProxyProtocol,
+    pub(crate) proxy_protocol: ProxyProtocol,
 }
 
 impl Default for Server {
@@ -140,50 +140,50 @@ fn example_client_versions() -> BTreeMap<String, Version> {
 /// `[server.tls]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct ServerTls {
+pub(crate) struct ServerTls {
     /// The address, or list of addresses, on which clients are served over TLS. Empty: no TLS.
     #[schemars(example = &"0.0.0.0:2443")]
-    pub bind: OneOrMany<Address>,
+    pub(crate) bind: OneOrMany<Address>,
     /// The certificate chain, PEM, the server's own certificate first.
     ///
     /// Trap: many client libraries refuse a chain that lacks the intermediate certificate, though browsers do not.
     #[schemars(extend("x-kind" = "path"), example = &"fullchain.pem")]
-    pub certificate: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
     /// The private key of the certificate, PEM.
     #[schemars(extend("x-kind" = "path"), example = &"privkey.pem")]
-    pub key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// `[server.proxy_protocol]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct ProxyProtocol {
+pub(crate) struct ProxyProtocol {
     /// Whether connections from the trusted ranges begin with a PROXY protocol header (version 1 or 2).
     ///
     /// Trap: until this has an effect, a load balancer must not send that header; the proxy answers it with 400.
     #[schemars(extend("x-not-yet" = "the PROXY protocol is not read yet"))]
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// The addresses of the load balancers that are believed.
     #[schemars(example = ["10.0.0.0/8"], extend("x-not-yet" = "the PROXY protocol is not read yet"))]
-    pub trusted: Vec<IpRange>,
+    pub(crate) trusted: Vec<IpRange>,
 }
 
 /// `[admin]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// The address of the admin listener.
     ///
     /// Trap: it shows addresses of clients and speaks plain HTTP; beyond this machine put TLS in front of it.
-    pub bind: Address,
+    pub(crate) bind: Address,
     /// The password of the user `admin`, for everything but `/healthz` and `/readyz`.
     ///
     /// Left out, one is generated at start and printed once in the log.
     #[schemars(example = &"change-me-too")]
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// A file that holds the password, as Docker and systemd provide secrets. It wins over `password`.
     #[schemars(extend("x-kind" = "path"), example = &"secrets/admin-password")]
-    pub password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 impl Default for Admin {
@@ -199,12 +199,12 @@ impl Default for Admin {
 /// `[store]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Store {
+pub(crate) struct Store {
     /// The SQLite file. Its folder is the only one that the program writes to.
     ///
     /// Trap: SQLite does not work reliably on network file systems.
     #[schemars(extend("x-kind" = "path", "x-not-yet" = "nothing is stored yet; figures and sessions begin anew at each start"))]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Default for Store {
@@ -218,7 +218,7 @@ impl Default for Store {
 /// What is placed on a node as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Placement {
+pub(crate) enum Placement {
     /// Each player by itself: a bot sees one Lavalink as big as the pool.
     Player,
     /// A session with all its players.
@@ -228,7 +228,7 @@ pub enum Placement {
 /// When v3 clients are served from v4 nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Bridge {
+pub(crate) enum Bridge {
     /// When it serves the client better than a v3 node would.
     Auto,
     /// Even when a v3 node is healthy.
@@ -240,25 +240,25 @@ pub enum Bridge {
 /// `[sessions]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     /// Whether the players of one session are spread over nodes (`"player"`) or kept on one node (`"session"`).
     #[schemars(extend("x-not-yet" = "every session is kept on one node"))]
-    pub placement: Placement,
+    pub(crate) placement: Placement,
     /// Whether v3 clients are served from v4 nodes: `"auto"` when no v3 node is healthy or a v4.2 node serves them better,
     /// `"always"`, or `"never"`.
     #[schemars(extend("x-not-yet" = "v3 clients are served by v3 nodes only"))]
-    pub bridge: Bridge,
+    pub(crate) bridge: Bridge,
     /// How long a session is kept for its client when the proxy itself caused the close, even if the client never asked
     /// for resuming.
     #[schemars(extend("x-not-yet" = "only clients that asked for resuming are waited for"))]
-    pub grace: Period,
+    pub(crate) grace: Period,
     /// How many messages are kept for a client that is away and may resume. The oldest are dropped first.
     #[schemars(range(min = 1))]
-    pub queue_messages: usize,
+    pub(crate) queue_messages: usize,
     /// How many bytes of messages are kept for a client that is away and may resume.
     ///
     /// Trap: it is a bound for each session that waits, not for all of them together.
-    pub queue_bytes: Size,
+    pub(crate) queue_bytes: Size,
 }
 
 impl Default for Sessions {
@@ -276,19 +276,19 @@ impl Default for Sessions {
 /// `[health]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Health {
+pub(crate) struct Health {
     /// How often each node is checked over HTTP, with its password.
-    pub interval: Period,
+    pub(crate) interval: Period,
     /// How long a check may take before it counts as failed.
     ///
     /// Trap: a node that loads a long playlist may answer late without being down; going below 1 s marks such nodes down.
-    pub timeout: Period,
+    pub(crate) timeout: Period,
     /// How many checks must fail in a row before a node is down.
     #[schemars(range(min = 1))]
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// How many checks must succeed in a row before a node that was down is used again.
     #[schemars(range(min = 1))]
-    pub successes: u32,
+    pub(crate) successes: u32,
 }
 
 impl Default for Health {
@@ -305,15 +305,15 @@ impl Default for Health {
 /// `[requests]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Requests {
+pub(crate) struct Requests {
     /// How long connecting to a node may take.
-    pub connect_timeout: Period,
+    pub(crate) connect_timeout: Period,
     /// How long a node may take before the first byte of its answer.
     ///
     /// Trap: searches and playlists take a node many seconds; a short limit turns slow answers into errors.
-    pub response_timeout: Period,
+    pub(crate) response_timeout: Period,
     /// Whether a GET that belongs to no session is tried once on another node, if the first failed before it answered.
-    pub retry: bool,
+    pub(crate) retry: bool,
 }
 
 impl Default for Requests {
@@ -329,28 +329,28 @@ impl Default for Requests {
 /// `[limits]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// How many client connections may be open at a time; `0` means no limit.
     ///
     /// Trap: the operating system has a limit of its own (`ulimit -n`), and each session needs two sockets.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// How many client connections one IP address may have open at a time; `0` means no limit.
     ///
     /// Trap: behind a load balancer all clients share one address.
-    pub connections_per_ip: usize,
+    pub(crate) connections_per_ip: usize,
 }
 
 /// `[discord]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Discord {
+pub(crate) struct Discord {
     /// Bot tokens by the bot's user id, which clients send as `User-Id`. They are used to ask Discord for the voice channel
     /// of a bot whose client library does not send it, and for nothing else.
     #[schemars(example = example_discord_tokens(), extend("x-not-yet" = "Discord is not asked yet; such clients need a node older than 4.2"))]
-    pub tokens: BTreeMap<String, Secret>,
+    pub(crate) tokens: BTreeMap<String, Secret>,
     /// Files that hold bot tokens, by the bot's user id.
     #[schemars(example = example_discord_token_files(), extend("x-kind" = "table of path", "x-not-yet" = "Discord is not asked yet; such clients need a node older than 4.2"))]
-    pub token_files: BTreeMap<String, PathBuf>,
+    pub(crate) token_files: BTreeMap<String, PathBuf>,
 }
 
 fn example_discord_tokens() -> BTreeMap<String, &'static str> {
@@ -364,7 +364,7 @@ fn example_discord_token_files() -> BTreeMap<String, &'static str> {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For reading.
     Human,
     /// One JSON object a line, for collecting.
@@ -374,12 +374,12 @@ pub enum LogFormat {
 /// `[log]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Log {
+pub(crate) struct Log {
     /// The least important level that is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`; also by target, as in
     /// `"info,proxy_gateway=debug"`.
-    pub level: String,
+    pub(crate) level: String,
     /// `"human"` for reading, `"json"` for collecting: one object a line. Both go to standard error.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
 }
 
 impl Default for Log {
@@ -394,26 +394,26 @@ impl Default for Log {
 /// `[[tenants]]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// The name of the tenant in figures and logs: letters, digits, `.`, `_` and `-`.
-    pub name: String,
+    pub(crate) name: String,
     /// The password that clients of this tenant send. Required, here or as a file.
     ///
     /// Trap: it is all that tells tenants apart, so two tenants cannot have the same one.
     #[schemars(example = &"youshallnotpass", extend("x-required" = true))]
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// A file that holds the password. It wins over `password`.
     #[schemars(extend("x-kind" = "path"), example = &"secrets/tenant-password")]
-    pub password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
     /// The names of nodes on which this tenant may use the routes that administer a node (`/youtube`, writes to the route
     /// planner, plugin configuration). Empty: none, they are refused.
     ///
     /// Trap: these routes show and change secrets that all users of the node share.
     #[schemars(example = ["eu-1"])]
-    pub allow_node_admin: Vec<String>,
+    pub(crate) allow_node_admin: Vec<String>,
     /// The names of the nodes that may serve this tenant. Empty: all.
     #[schemars(example = ["eu-1"])]
-    pub nodes: Vec<String>,
+    pub(crate) nodes: Vec<String>,
 }
 
 impl Default for Tenant {
@@ -431,46 +431,46 @@ impl Default for Tenant {
 /// `[[nodes]]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Node {
+pub(crate) struct Node {
     /// The name of the node in figures, logs and the API: letters, digits, `.`, `_` and `-`. Left out: host and port.
     #[schemars(example = &"eu-1")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The address of the node, `http://host:port`, or `https://` where it serves TLS. Required. The WebSocket address
     /// follows from it.
     ///
     /// Trap: without a port it is 80 or 443, not Lavalink's 2333.
     #[schemars(example = &"http://127.0.0.1:2401", extend("x-required" = true))]
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// The node's own password (`lavalink.server.password`). Required, here or as a file. Clients never see it.
     #[schemars(example = &"youshallnotpass", extend("x-required" = true))]
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// A file that holds the password. It wins over `password`.
     #[schemars(extend("x-kind" = "path"), example = &"secrets/node-password")]
-    pub password_file: Option<PathBuf>,
+    pub(crate) password_file: Option<PathBuf>,
     /// The protocol version of the node, 3 or 4. Left out: the proxy asks the node.
     #[schemars(example = Version::V4)]
-    pub version: Option<Version>,
+    pub(crate) version: Option<Version>,
     /// Names of Discord voice regions, or the first part of their names, that this node is close to.
     #[schemars(example = ["rotterdam", "eu"], extend("x-not-yet" = "placement does not look at voice regions yet"))]
-    pub regions: Vec<String>,
+    pub(crate) regions: Vec<String>,
     /// The share of work that the node gets, relative to the others of its version.
     ///
     /// To give it none use `drain`. Trap: load already counts, so a strong machine needs no higher weight to get more.
     #[schemars(range(min = 1, max = 1000))]
-    pub weight: u32,
+    pub(crate) weight: u32,
     /// Certificates (PEM) that are trusted for this node in place of the system's.
     #[schemars(extend("x-kind" = "path"), example = &"secrets/node-ca.pem")]
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Whether any certificate is accepted from this node.
     ///
     /// Trap: whoever can place himself between proxy and node then reads its password. Use `ca_file` if you can.
-    pub insecure_skip_verify: bool,
+    pub(crate) insecure_skip_verify: bool,
     /// The first parts of identifiers that this node serves, such as `"ytsearch:"`, `"https://soundcloud.com/"` or
     /// `"http"`. Empty: whatever its `/info` says.
     #[schemars(example = ["scsearch:", "https://soundcloud.com/"])]
-    pub sources: Vec<String>,
+    pub(crate) sources: Vec<String>,
     /// Whether the node starts out of placement: what plays on it goes on, nothing new is put there.
-    pub drain: bool,
+    pub(crate) drain: bool,
 }
 
 impl Default for Node {
@@ -492,7 +492,7 @@ impl Default for Node {
 }
 
 /// Names the fields of every section in the order in which they are declared; a JSON schema sorts them by name.
-pub fn declared_order(section: &str) -> &'static [&'static str] {
+pub(crate) fn declared_order(section: &str) -> &'static [&'static str] {
     use super::fields::fields_of;
     match section {
         "" => fields_of::<File>(),

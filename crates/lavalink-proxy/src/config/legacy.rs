@@ -35,7 +35,7 @@ const NODES: [LegacyNode; 2] = [
 ];
 
 /// The old names that are understood, and what each is now.
-pub const NAMES: [(&str, &str); 9] = [
+pub(crate) const NAMES: [(&str, &str); 9] = [
     ("PROXY_HOST", "the address part of `server.bind`; default `0.0.0.0`"),
     ("PROXY_PORT", "the port of `server.bind`; default `6923`, as it was"),
     (
@@ -60,7 +60,7 @@ pub const NAMES: [(&str, &str); 9] = [
 ];
 
 /// Whether the environment describes a LavaBridge node.
-pub fn applies(variables: &[(String, String)]) -> bool {
+pub(crate) fn applies(variables: &[(String, String)]) -> bool {
     NODES.iter().any(|node| {
         value_of(variables, node.host)
             .or(value_of(variables, node.port))
@@ -69,7 +69,7 @@ pub fn applies(variables: &[(String, String)]) -> bool {
 }
 
 /// Puts the old variables into the tree. Keys that have a variable of their own keep it.
-pub fn apply(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mistake> {
+pub(crate) fn apply(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mistake> {
     let Some(password) = value_of(variables, PASSWORD) else {
         let message = "missing; expected the password that clients send and the nodes accept".to_owned();
         return vec![Mistake {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Line and column in the configuration file, both from 1.
     File {
         /// The line, from 1.
@@ -21,27 +21,27 @@ pub enum Origin {
 
 /// One mistake. Its message never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Where it was made.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// The key, such as `nodes[0].url`; empty when the mistake belongs to no key.
-    pub key: String,
+    pub(crate) key: String,
     /// What is wrong and what was expected; lower case, no full stop.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Every mistake of one configuration.
 #[derive(Debug)]
-pub struct ConfigErrors {
+pub(crate) struct ConfigErrors {
     /// The configuration file, if there is one.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// The mistakes in the order of the file, then of the environment.
-    pub mistakes: Vec<Mistake>,
+    pub(crate) mistakes: Vec<Mistake>,
 }
 
 impl ConfigErrors {
     /// Orders the mistakes as a reader goes through the file.
-    pub fn new(file: Option<&Path>, mut mistakes: Vec<Mistake>) -> Self {
+    pub(crate) fn new(file: Option<&Path>, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         mistakes.dedup();
         Self {
@@ -66,7 +66,7 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Writes `file:line:column: key: message`, or the same with the variable's name.
-pub fn write_located(f: &mut impl fmt::Write, file: Option<&Path>, mistake: &Mistake) -> fmt::Result {
+pub(crate) fn write_located(f: &mut impl fmt::Write, file: Option<&Path>, mistake: &Mistake) -> fmt::Result {
     match (&mistake.origin, file) {
         (Origin::File { line, column }, Some(file)) => write!(f, "{}:{line}:{column}: ", file.display())?,
         (Origin::File { line, column }, None) => write!(f, "{line}:{column}: ")?,

@@ -5,18 +5,18 @@
 //! `env.rs` bring file and variables together, and `read.rs` understands the result; each keeps going after a mistake,
 //! so that all of them are reported at once.
 
-pub mod docs;
+pub(crate) mod docs;
 mod dotenv;
 mod env;
 mod fields;
-pub mod file;
+pub(crate) mod file;
 mod legacy;
 mod mistake;
 mod read;
 mod reference;
 mod tree;
 mod validate;
-pub mod value;
+pub(crate) mod value;
 
 #[cfg(test)]
 mod tests;
@@ -29,195 +29,195 @@ use std::time::Duration;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
 
-pub use dotenv::dotenv;
-pub use file::{Bridge, LogFormat, Placement};
-pub use mistake::{ConfigErrors, Mistake, Origin};
-pub use reference::schema;
-pub use value::{IpRange, Version};
+pub(crate) use dotenv::dotenv;
+pub(crate) use file::{Bridge, LogFormat, Placement};
+pub(crate) use mistake::{ConfigErrors, Mistake, Origin};
+pub(crate) use reference::schema;
+pub(crate) use value::{IpRange, Version};
 
 /// Everything the program can be told, checked and with defaults filled in.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// The proxy listener and its connections.
-    pub server: Server,
+    pub(crate) server: Server,
     /// The admin listener.
-    pub admin: Admin,
+    pub(crate) admin: Admin,
     /// The SQLite file.
-    pub store: PathBuf,
+    pub(crate) store: PathBuf,
     /// Sessions.
-    pub sessions: Sessions,
+    pub(crate) sessions: Sessions,
     /// Health checks.
-    pub health: Health,
+    pub(crate) health: Health,
     /// Requests to nodes.
-    pub requests: Requests,
+    pub(crate) requests: Requests,
     /// Caps on connections; "no limit" is the largest number.
-    pub limits: ConnectionLimits,
+    pub(crate) limits: ConnectionLimits,
     /// Discord bot tokens by user id.
-    pub discord_tokens: BTreeMap<u64, Secret>,
+    pub(crate) discord_tokens: BTreeMap<u64, Secret>,
     /// Logging.
-    pub log: Log,
+    pub(crate) log: Log,
     /// At least one, with different names and passwords.
-    pub tenants: Vec<Tenant>,
+    pub(crate) tenants: Vec<Tenant>,
     /// At least one, with different names and addresses.
-    pub nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     /// What is allowed but probably not meant, a line each: keys that have no effect yet among them.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// See `[server]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     /// Addresses served without TLS; may be empty when `tls` is there.
-    pub bind: Vec<SocketAddr>,
+    pub(crate) bind: Vec<SocketAddr>,
     /// Addresses served over TLS.
-    pub tls: Option<ServerTls>,
+    pub(crate) tls: Option<ServerTls>,
     /// Worker threads, at least 1.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Empty, or a path that begins with `/` and does not end in one.
-    pub mount_prefix: String,
+    pub(crate) mount_prefix: String,
     /// From the first byte of a request head to its end.
-    pub header_timeout: Duration,
+    pub(crate) header_timeout: Duration,
     /// Between two requests.
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// Largest request head in bytes.
-    pub max_header_bytes: usize,
+    pub(crate) max_header_bytes: usize,
     /// Largest request body in bytes.
-    pub max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// Largest WebSocket message from a client in bytes.
-    pub max_client_frame_bytes: usize,
+    pub(crate) max_client_frame_bytes: usize,
     /// Largest WebSocket message from a node in bytes.
-    pub max_node_frame_bytes: usize,
+    pub(crate) max_node_frame_bytes: usize,
     /// Bytes that may wait for a slow client.
-    pub client_queue_bytes: usize,
+    pub(crate) client_queue_bytes: usize,
     /// Between pings on a silent WebSocket, both sides.
-    pub ping_interval: Duration,
+    pub(crate) ping_interval: Duration,
     /// From a ping to giving the WebSocket up.
-    pub ping_timeout: Duration,
+    pub(crate) ping_timeout: Duration,
     /// For requests in flight at the end.
-    pub shutdown_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
     /// For clients that show no version.
-    pub default_version: Version,
+    pub(crate) default_version: Version,
     /// Patterns of client names, lower case, perhaps ending in `*`, longest first.
-    pub client_versions: Vec<(String, Version)>,
+    pub(crate) client_versions: Vec<(String, Version)>,
     /// Whether the PROXY protocol is spoken (not built yet).
-    pub proxy_protocol: bool,
+    pub(crate) proxy_protocol: bool,
     /// From where PROXY headers are believed (not built yet).
-    pub trusted: Vec<IpRange>,
+    pub(crate) trusted: Vec<IpRange>,
 }
 
 /// The TLS side of the proxy listener.
 #[derive(Debug, Clone)]
-pub struct ServerTls {
+pub(crate) struct ServerTls {
     /// At least one address.
-    pub bind: Vec<SocketAddr>,
+    pub(crate) bind: Vec<SocketAddr>,
     /// PEM file of the chain; it exists.
-    pub certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     /// PEM file of the private key; it exists.
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// See `[admin]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// The admin listener.
-    pub bind: SocketAddr,
+    pub(crate) bind: SocketAddr,
     /// `None`: to be generated and printed once.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
 }
 
 /// See `[sessions]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     /// What is placed as one (not built yet).
-    pub placement: Placement,
+    pub(crate) placement: Placement,
     /// When v3 clients are bridged (not built yet).
-    pub bridge: Bridge,
+    pub(crate) bridge: Bridge,
     /// How long a session is kept after a close that the proxy caused.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// Bound of a waiting session's queue in messages.
-    pub queue_messages: usize,
+    pub(crate) queue_messages: usize,
     /// Bound of a waiting session's queue in bytes.
-    pub queue_bytes: usize,
+    pub(crate) queue_bytes: usize,
 }
 
 /// See `[health]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Health {
+pub(crate) struct Health {
     /// Between two checks of a node.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// For one check.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// In a row until a node is down, at least 1.
-    pub failures: u32,
+    pub(crate) failures: u32,
     /// In a row until a node is back, at least 1.
-    pub successes: u32,
+    pub(crate) successes: u32,
 }
 
 /// See `[requests]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Requests {
+pub(crate) struct Requests {
     /// For connecting to a node.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// Until the first byte of a node's answer.
-    pub response_timeout: Duration,
+    pub(crate) response_timeout: Duration,
     /// Whether a failed GET is tried on another node.
-    pub retry: bool,
+    pub(crate) retry: bool,
 }
 
 /// See `[log]` in the reference.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub(crate) struct Log {
     /// A filter that `tracing_subscriber::EnvFilter` understands.
-    pub level: String,
+    pub(crate) level: String,
     /// Human or JSON.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
 }
 
 /// A client password with its rights.
 #[derive(Debug, Clone)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// Different from all others.
-    pub name: String,
+    pub(crate) name: String,
     /// Different from all others.
-    pub password: Secret,
+    pub(crate) password: Secret,
     /// Names of nodes whose administration routes it may use; all of them exist.
-    pub allow_node_admin: Vec<String>,
+    pub(crate) allow_node_admin: Vec<String>,
     /// Names of the nodes that may serve it; empty means all.
-    pub nodes: Vec<String>,
+    pub(crate) nodes: Vec<String>,
 }
 
 /// A Lavalink server.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub(crate) struct Node {
     /// Different from all others.
-    pub name: String,
+    pub(crate) name: String,
     /// Host name or IP address, IPv6 without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// TCP port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Whether the node serves TLS, and what is trusted.
-    pub tls: Option<NodeTls>,
+    pub(crate) tls: Option<NodeTls>,
     /// The node's own password.
-    pub password: Secret,
+    pub(crate) password: Secret,
     /// `None`: to be probed.
-    pub version: Option<Version>,
+    pub(crate) version: Option<Version>,
     /// Discord voice regions (not used yet).
-    pub regions: Vec<String>,
+    pub(crate) regions: Vec<String>,
     /// Relative share of work, at least 1.
-    pub weight: u32,
+    pub(crate) weight: u32,
     /// First parts of identifiers that it serves; empty: as its `/info` says.
-    pub sources: Vec<String>,
+    pub(crate) sources: Vec<String>,
     /// Starts out of placement.
-    pub drain: bool,
+    pub(crate) drain: bool,
 }
 
 /// How a node's certificate is judged.
 #[derive(Debug, Clone, Default)]
-pub struct NodeTls {
+pub(crate) struct NodeTls {
     /// Trusted in place of the system's certificates; the file exists.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Trust anything.
-    pub insecure_skip_verify: bool,
+    pub(crate) insecure_skip_verify: bool,
 }
 
 /// Reads file and environment and checks the result.
@@ -227,7 +227,7 @@ pub struct NodeTls {
 ///
 /// # Errors
 /// All mistakes at once. A file that cannot be read is one of them.
-pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigErrors> {
+pub(crate) fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigErrors> {
     let text = path.map(std::fs::read_to_string).transpose().map_err(|error| {
         let message = format!("cannot be read: {error}");
         ConfigErrors::new(
@@ -244,7 +244,7 @@ pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) ->
 }
 
 /// Whether the environment names a node, so that a start without a file can work.
-pub fn environment_suffices(variables: &[(String, String)]) -> bool {
+pub(crate) fn environment_suffices(variables: &[(String, String)]) -> bool {
     variables
         .iter()
         .any(|(name, value)| !value.is_empty() && (name.starts_with(env::PREFIX) || name == env::NODES))

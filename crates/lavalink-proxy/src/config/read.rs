@@ -15,21 +15,21 @@ use super::tree::{Entry, Table, Value};
 
 /// What could be understood.
 #[derive(Debug, Default)]
-pub struct Understood {
+pub(crate) struct Understood {
     /// The values; keys that were refused are at their defaults.
-    pub file: File,
+    pub(crate) file: File,
     /// Where each key was written, by path.
-    pub origins: BTreeMap<String, Origin>,
+    pub(crate) origins: BTreeMap<String, Origin>,
     /// The paths of refused keys and sections.
-    pub refused: BTreeSet<String>,
+    pub(crate) refused: BTreeSet<String>,
     /// What was wrong.
-    pub mistakes: Vec<Mistake>,
+    pub(crate) mistakes: Vec<Mistake>,
     /// Keys that are set but have no effect yet.
-    pub without_effect: Vec<Mistake>,
+    pub(crate) without_effect: Vec<Mistake>,
 }
 
 /// Checks a tree against the reference.
-pub fn understand(tree: &Table, reference: &Section) -> Understood {
+pub(crate) fn understand(tree: &Table, reference: &Section) -> Understood {
     let mut reader = Reader {
         result: Understood::default(),
     };
@@ -223,7 +223,7 @@ fn unknown(name: &str, section: &Section) -> String {
 }
 
 /// The candidate that is a slip of the finger or a different habit of writing away, if one is.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let word = plain(word);
     let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate));

@@ -10,56 +10,56 @@ use super::file::{File, declared_order};
 
 /// One section of the file, with the sections inside it.
 #[derive(Debug, Clone)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its path, such as `server.tls`; empty for the file itself.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether it is written in double brackets and may appear several times.
-    pub repeated: bool,
+    pub(crate) repeated: bool,
     /// What it is for.
-    pub meaning: String,
+    pub(crate) meaning: String,
     /// Its keys in the order of their declaration.
-    pub keys: Vec<Key>,
+    pub(crate) keys: Vec<Key>,
     /// The sections inside it.
-    pub sections: Vec<Section>,
+    pub(crate) sections: Vec<Section>,
 }
 
 /// One key of a section.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its name, without the section.
-    pub name: String,
+    pub(crate) name: String,
     /// What kind of value it takes, in words.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Its default; `None` where leaving the key out is not the same as any value.
-    pub default: Option<Json>,
+    pub(crate) default: Option<Json>,
     /// A value to show where there is no telling default.
-    pub example: Option<Json>,
+    pub(crate) example: Option<Json>,
     /// What it does, then when to touch it and what the trap is, a paragraph each.
-    pub meaning: String,
+    pub(crate) meaning: String,
     /// Whether the file is of no use without it.
-    pub required: bool,
+    pub(crate) required: bool,
     /// Why it has no effect yet, if it has none.
-    pub not_yet: Option<String>,
+    pub(crate) not_yet: Option<String>,
 }
 
 impl Section {
     /// The key of this name.
-    pub fn key(&self, name: &str) -> Option<&Key> {
+    pub(crate) fn key(&self, name: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 
     /// The section of this name directly inside this one.
-    pub fn section(&self, name: &str) -> Option<&Section> {
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name() == name)
     }
 
     /// The last part of the path.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or_default()
     }
 
     /// The names of all keys and sections in this one.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.keys
             .iter()
             .map(|key| key.name.as_str())
@@ -67,14 +67,14 @@ impl Section {
     }
 
     /// This section and all inside it, outermost first.
-    pub fn walk(&self) -> Vec<&Section> {
+    pub(crate) fn walk(&self) -> Vec<&Section> {
         let inner = self.sections.iter().flat_map(Section::walk);
         std::iter::once(self).chain(inner).collect()
     }
 }
 
 /// The JSON schema of the configuration file, without references.
-pub fn schema() -> Json {
+pub(crate) fn schema() -> Json {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
     remove_null(&mut schema);
@@ -82,7 +82,7 @@ pub fn schema() -> Json {
 }
 
 /// The whole file as a tree of sections.
-pub fn reference() -> Section {
+pub(crate) fn reference() -> Section {
     section("", false, &schema())
 }
 

@@ -13,19 +13,19 @@ use super::mistake::{Mistake, Origin};
 
 /// A value and where it was written.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Where; for a value in the file this is its key.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// What.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// The entries of a section by key.
-pub type Table = BTreeMap<String, Entry>;
+pub(crate) type Table = BTreeMap<String, Entry>;
 
 /// What was written.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub(crate) enum Value {
     /// A section, or a table of values.
     Table(Table),
     /// An array; `[[nodes]]` is one of tables.
@@ -37,7 +37,7 @@ pub enum Value {
 }
 
 /// Reads a file, reporting everything that is not TOML. What could be read is returned too.
-pub fn parse(text: &str) -> (Table, Vec<Mistake>) {
+pub(crate) fn parse(text: &str) -> (Table, Vec<Mistake>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let lines = Lines::new(text);
     let mistakes = errors.iter().map(|error| Mistake {
@@ -90,7 +90,7 @@ fn value_of(value: Spanned<DeValue<'_>>, lines: &Lines<'_>) -> Value {
 
 impl Value {
     /// The same value without origins. An environment variable is text here.
-    pub fn to_toml(&self) -> toml::Value {
+    pub(crate) fn to_toml(&self) -> toml::Value {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Untyped(text) => toml::Value::String(text.clone()),

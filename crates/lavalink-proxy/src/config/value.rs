@@ -16,23 +16,23 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A length of time with its unit: `"500ms"`, `"30s"`, `"2m"`, `"1h"`, `"1d"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period(pub Duration);
+pub(crate) struct Period(pub(crate) Duration);
 
 /// A number of bytes with its unit: `"512B"`, `"64KiB"`, `"16MiB"`, `"1GiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub usize);
+pub(crate) struct Size(pub(crate) usize);
 
 /// An IP address and port to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address(pub SocketAddr);
+pub(crate) struct Address(pub(crate) SocketAddr);
 
 /// A range of IP addresses, such as `10.0.0.0/8`; a single address is a range of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IpRange(pub IpNet);
+pub(crate) struct IpRange(pub(crate) IpNet);
 
 /// A version of the Lavalink protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub(crate) enum Version {
     /// Lavalink 3.x, operations on the WebSocket or the `/v3` REST API.
     V3,
     /// Lavalink 4.x.
@@ -42,11 +42,11 @@ pub enum Version {
 /// One value or a list of them; a single value need not be put in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct OneOrMany<T>(pub Vec<T>);
+pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
 
 /// A password or token. It cannot be printed by accident: `Debug` and `Serialize` both show `***`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 // === Period ===
 
@@ -60,7 +60,7 @@ const PERIOD_UNITS: [(&str, u64); 5] = [
 
 impl Period {
     /// So many seconds.
-    pub const fn seconds(seconds: u64) -> Self {
+    pub(crate) const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 }
@@ -99,12 +99,12 @@ const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 2
 
 impl Size {
     /// So many KiB.
-    pub const fn kib(count: usize) -> Self {
+    pub(crate) const fn kib(count: usize) -> Self {
         Self(count << 10)
     }
 
     /// So many MiB.
-    pub const fn mib(count: usize) -> Self {
+    pub(crate) const fn mib(count: usize) -> Self {
         Self(count << 20)
     }
 }
@@ -303,13 +303,8 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
 // === Secret ===
 
 impl Secret {
-    /// Takes the secret from its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
     /// The secret itself, for the one place that must compare or send it.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -417,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_secret_never_shows_itself() {
-        let secret = Secret::new("hunter2");
+        let secret = Secret("hunter2".to_owned());
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"***\"");
         let message = toml::Value::Integer(123_456)

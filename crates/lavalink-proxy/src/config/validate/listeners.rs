@@ -1,0 +1,147 @@
+//! Checks of `[server]` and `[admin]`: the two listeners and what connections may do.
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Check;
+use crate::config::file::{self, File};
+use crate::config::value::{Address, OneOrMany};
+use crate::config::{Admin, Server, ServerTls};
+
+impl Check {
+    pub(super) fn server(&mut self, server: &file::Server) -> Server {
+        let mut patterns: Vec<_> = server
+            .client_versions
+            .iter()
+            .map(|(name, version)| (name.to_lowercase(), *version))
+            .collect();
+        // The longest pattern says most about a client.
+        patterns.sort_by_key(|(name, _)| Reverse(name.len()));
+        for (name, _) in &patterns {
+            if name.trim_end_matches('*').contains('*') {
+                self.wrong(
+                    "server.client_versions",
+                    format!("expected a `*` only at the end, got {name:?}"),
+                );
+            }
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Server {
+            bind: addresses(&server.bind),
+            tls: self.server_tls(&server.tls),
+            threads: if server.threads == 0 {
+                threads
+            } else {
+                usize::from(server.threads)
+            },
+            mount_prefix: self.mount_prefix(&server.mount_prefix),
+            header_timeout: self.period("server.header_timeout", server.header_timeout),
+            idle_timeout: self.period("server.idle_timeout", server.idle_timeout),
+            max_header_bytes: self.at_least("server.max_header_bytes", server.max_header_bytes.0, 1 << 10),
+            max_body_bytes: self.at_least("server.max_body_bytes", server.max_body_bytes.0, 1 << 10),
+            max_client_frame_bytes: self.at_least(
+                "server.max_client_frame_bytes",
+                server.max_client_frame_bytes.0,
+                1 << 10,
+            ),
+            max_node_frame_bytes: self.at_least("server.max_node_frame_bytes", server.max_node_frame_bytes.0, 64 << 10),
+            client_queue_bytes: self.at_least("server.client_queue_bytes", server.client_queue_bytes.0, 16 << 10),
+            ping_interval: self.period("server.ping_interval", server.ping_interval),
+            ping_timeout: self.period("server.ping_timeout", server.ping_timeout),
+            shutdown_timeout: server.shutdown_timeout.0,
+            default_version: server.default_version,
+            client_versions: patterns,
+            proxy_protocol: server.proxy_protocol.enabled,
+            trusted: server.proxy_protocol.trusted.clone(),
+        }
+    }
+
+    fn server_tls(&mut self, tls: &file::ServerTls) -> Option<ServerTls> {
+        let bind = addresses(&tls.bind);
+        if bind.is_empty() {
+            if tls.certificate.is_some() || tls.key.is_some() {
+                self.wrong(
+                    "server.tls.bind",
+                    "missing; expected the address on which TLS is served",
+                );
+            }
+            return None;
+        }
+        let mut pem = |key: &str, path: &Option<PathBuf>| match path {
+            Some(path) => self.existing(key, path),
+            None => {
+                self.wrong(key, "missing; expected a PEM file, since server.tls.bind is set");
+                PathBuf::new()
+            }
+        };
+        let certificate = pem("server.tls.certificate", &tls.certificate);
+        let key = pem("server.tls.key", &tls.key);
+        Some(ServerTls { bind, certificate, key })
+    }
+
+    fn mount_prefix(&mut self, prefix: &str) -> String {
+        let trimmed = prefix.trim_end_matches('/');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        if !trimmed.is_empty() && (!trimmed.starts_with('/') || !trimmed.chars().all(plain) || trimmed.contains("//")) {
+            self.wrong(
+                "server.mount_prefix",
+                format!("expected a path such as \"/lavalink\", got {prefix:?}"),
+            );
+        }
+        if trimmed.split('/').any(|part| part == "v3" || part == "v4") {
+            self.wrong(
+                "server.mount_prefix",
+                "expected no /v3 or /v4 in it: these are understood by themselves",
+            );
+        }
+        trimmed.to_owned()
+    }
+
+    pub(super) fn admin(&mut self, admin: &file::Admin) -> Admin {
+        let password = self.secret("admin", admin.password.as_ref(), admin.password_file.as_deref());
+        if password.is_none() && !admin.bind.0.ip().is_loopback() {
+            self.warn(
+                "admin.bind",
+                "is reachable from other machines, but admin.password is not set; one is generated at each start",
+            );
+        }
+        Admin {
+            bind: admin.bind.0,
+            password,
+        }
+    }
+
+    /// Two listeners on one port fail at start; here the mistake has a line.
+    pub(super) fn listeners_differ(&mut self, file: &File) {
+        let (plain, tls) = (addresses(&file.server.bind), addresses(&file.server.tls.bind));
+        if plain.is_empty() && tls.is_empty() {
+            self.wrong(
+                "server.bind",
+                "expected at least one address here or in server.tls.bind",
+            );
+        }
+        let all = plain.iter().map(|address| ("server.bind", *address));
+        let all = all.chain(tls.iter().map(|address| ("server.tls.bind", *address)));
+        let all: Vec<_> = all.chain([("admin.bind", file.admin.bind.0)]).collect();
+        for (index, (key, address)) in all.iter().enumerate() {
+            if let Some((other, _)) = all[..index].iter().find(|(_, earlier)| clash(*earlier, *address)) {
+                self.wrong(
+                    key,
+                    format!("expected a port that is free, {address} is taken by {other}"),
+                );
+            }
+        }
+    }
+}
+
+fn addresses(list: &OneOrMany<Address>) -> Vec<SocketAddr> {
+    list.0.iter().map(|address| address.0).collect()
+}
+
+/// Port 0 is any free port, so it never clashes. `0.0.0.0` and `[::]` may share a port: the latter listens on IPv6 only.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_family = a.is_ipv4() == b.is_ipv4();
+    let overlap = a.ip() == b.ip() || (same_family && (a.ip().is_unspecified() || b.ip().is_unspecified()));
+    a.port() != 0 && a.port() == b.port() && overlap
+}
