@@ -14,7 +14,7 @@ use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
 use proxy_core::tenant::MAX_PASSWORD;
 
-use super::file::{self, File};
+use super::file;
 use super::mistake::{Mistake, Origin, write_located};
 use super::read::Understood;
 use super::value::{Period, Secret as Written};
