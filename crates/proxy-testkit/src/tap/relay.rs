@@ -1,0 +1,114 @@
+//! The relay: accepts on loopback, dials the target, copies both ways and keeps the bytes.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::record::{Recording, read_connection};
+
+/// What one connection carried, in both directions.
+#[derive(Default)]
+struct Bytes {
+    from_client: Mutex<Vec<u8>>,
+    from_node: Mutex<Vec<u8>>,
+}
+
+type Connections = Arc<Mutex<Vec<Arc<Bytes>>>>;
+
+/// A recording relay in front of one address. Dropping it closes its connections.
+pub struct Tap {
+    address: SocketAddr,
+    connections: Connections,
+    _accepting: JoinSet<()>,
+}
+
+impl Tap {
+    /// Starts a relay to `target` on a free loopback port.
+    ///
+    /// # Errors
+    ///
+    /// When no loopback port can be bound.
+    pub async fn start(target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let connections = Connections::default();
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, target, connections.clone()));
+        Ok(Self {
+            address,
+            connections,
+            _accepting: accepting,
+        })
+    }
+
+    /// Where clients connect instead of the target.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Forgets what was recorded so far. Connections that are open are forgotten for good, because a recording that
+    /// starts in the middle of a connection cannot be read.
+    pub fn forget(&self) {
+        lock(&self.connections).clear();
+    }
+
+    /// Everything that went through so far.
+    pub fn recording(&self) -> Recording {
+        let mut recording = Recording::default();
+        for bytes in lock(&self.connections).iter() {
+            read_connection(&lock(&bytes.from_client), &lock(&bytes.from_node), &mut recording);
+        }
+        recording
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, target: SocketAddr, connections: Connections) {
+    let mut relays = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                let bytes = Arc::new(Bytes::default());
+                lock(&connections).push(bytes.clone());
+                relays.spawn(relay(client, target, bytes));
+            },
+            Some(_) = relays.join_next() => {}
+        }
+    }
+}
+
+/// Copies until both directions have ended; each end of one direction is passed on by itself.
+async fn relay(client: TcpStream, target: SocketAddr, bytes: Arc<Bytes>) {
+    let Ok(node) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), node.set_nodelay(true));
+    let (client_read, client_write) = client.into_split();
+    let (node_read, node_write) = node.into_split();
+    tokio::join!(
+        copy(client_read, node_write, &bytes.from_client),
+        copy(node_read, client_write, &bytes.from_node),
+    );
+}
+
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, kept: &Mutex<Vec<u8>>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        lock(kept).extend_from_slice(&buffer[..length]);
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
