@@ -198,7 +198,12 @@ fn origin_form(target: &str) -> Result<&str, HeadError> {
     }
     let rest = ["http://", "https://"]
         .iter()
-        .find_map(|scheme| target.get(..scheme.len())?.eq_ignore_ascii_case(scheme).then(|| &target[scheme.len()..]))
+        .find_map(|scheme| {
+            target
+                .get(..scheme.len())?
+                .eq_ignore_ascii_case(scheme)
+                .then(|| &target[scheme.len()..])
+        })
         .ok_or(HeadError::Target)?;
     match rest.find(['/', '?']) {
         Some(at) if rest.as_bytes()[at] == b'/' && at > 0 => Ok(&rest[at..]),
@@ -242,7 +247,9 @@ impl<'b> ResponseHead<'b> {
             Err(httparse::Error::Version) => return Err(HeadError::Version),
             Err(_) => return Err(HeadError::Malformed),
         };
-        let (Some(status), Some(minor)) = (response.code, response.version) else { return Err(HeadError::Malformed) };
+        let (Some(status), Some(minor)) = (response.code, response.version) else {
+            return Err(HeadError::Malformed);
+        };
         let mut head = Self {
             status,
             reason: response.reason.unwrap_or(""),
@@ -353,7 +360,11 @@ impl HeaderName {
             2 => &[("te", Self::Te)],
             4 => &[("host", Self::Host)],
             6 => &[("expect", Self::Expect), ("origin", Self::Origin)],
-            7 => &[("user-id", Self::UserId), ("upgrade", Self::Upgrade), ("trailer", Self::Trailer)],
+            7 => &[
+                ("user-id", Self::UserId),
+                ("upgrade", Self::Upgrade),
+                ("trailer", Self::Trailer),
+            ],
             10 => &[
                 ("connection", Self::Connection),
                 ("user-agent", Self::UserAgent),
@@ -365,16 +376,28 @@ impl HeaderName {
             11 => &[("client-name", Self::ClientName)],
             13 => &[("authorization", Self::Authorization)],
             14 => &[("content-length", Self::ContentLength)],
-            16 => &[("lavalink-version", Self::LavalinkVersion), ("proxy-connection", Self::ProxyConnection)],
-            17 => &[("transfer-encoding", Self::TransferEncoding), ("sec-websocket-key", Self::WebSocketKey)],
+            16 => &[
+                ("lavalink-version", Self::LavalinkVersion),
+                ("proxy-connection", Self::ProxyConnection),
+            ],
+            17 => &[
+                ("transfer-encoding", Self::TransferEncoding),
+                ("sec-websocket-key", Self::WebSocketKey),
+            ],
             19 => &[("proxy-authorization", Self::ProxyAuthorization)],
-            20 => &[("lavalink-api-version", Self::ApiVersion), ("sec-websocket-accept", Self::WebSocketAccept)],
+            20 => &[
+                ("lavalink-api-version", Self::ApiVersion),
+                ("sec-websocket-accept", Self::WebSocketAccept),
+            ],
             21 => &[("sec-websocket-version", Self::WebSocketVersion)],
             22 => &[("sec-websocket-protocol", Self::WebSocketProtocol)],
             24 => &[("sec-websocket-extensions", Self::WebSocketExtensions)],
             _ => &[],
         };
-        candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map_or(Self::Other, |(_, name)| *name)
+        candidates
+            .iter()
+            .find(|(known, _)| name.eq_ignore_ascii_case(known))
+            .map_or(Self::Other, |(_, name)| *name)
     }
 
     /// Meant for one connection only (RFC 9110, 7.6.1), so never passed on.
@@ -396,7 +419,10 @@ impl HeaderName {
 
 /// Comma-separated tokens of a header value, without blanks.
 pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
+    value
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
 }
 
 fn has_token(value: &[u8], wanted: &[u8]) -> bool {
@@ -504,7 +530,11 @@ impl ChunkWalker {
 
     fn extra(&mut self, state: ChunkState) -> Result<ChunkState, ChunkError> {
         self.count += 1;
-        if self.count > MAX_CHUNK_EXTRA { Err(ChunkError) } else { Ok(state) }
+        if self.count > MAX_CHUNK_EXTRA {
+            Err(ChunkError)
+        } else {
+            Ok(state)
+        }
     }
 
     /// The body has ended.

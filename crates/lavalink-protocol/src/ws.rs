@@ -134,7 +134,9 @@ impl FrameHead {
     /// When the bytes can never become a frame, or one longer than `max` bytes of payload: told from the head, before
     /// any of the payload is kept.
     pub fn read(buf: &[u8], from: From, max: usize) -> Result<Option<Self>, FrameError> {
-        let [first, second, rest @ ..] = buf else { return Ok(None) };
+        let [first, second, rest @ ..] = buf else {
+            return Ok(None);
+        };
         if first & 0x70 != 0 {
             return Err(FrameError::Reserved);
         }
@@ -162,7 +164,10 @@ impl FrameHead {
         if (extended == 2 && length < 126) || (extended == 8 && length <= u64::from(u16::MAX)) {
             return Err(FrameError::Length);
         }
-        let payload_len = usize::try_from(length).ok().filter(|len| *len <= max).ok_or(FrameError::TooLarge)?;
+        let payload_len = usize::try_from(length)
+            .ok()
+            .filter(|len| *len <= max)
+            .ok_or(FrameError::TooLarge)?;
         let mut mask = [0; 4];
         let mut head_len = 2 + extended;
         if masked {
@@ -172,7 +177,13 @@ impl FrameHead {
             }
             head_len += 4;
         }
-        Ok(Some(Self { fin, opcode, mask, head_len, payload_len }))
+        Ok(Some(Self {
+            fin,
+            opcode,
+            mask,
+            head_len,
+            payload_len,
+        }))
     }
 }
 
@@ -232,7 +243,11 @@ pub fn close_payload(code: u16, reason: &str) -> Vec<u8> {
 /// A payload of one byte, a code that must not stand on the wire, or a reason that is not UTF-8.
 pub fn read_close(payload: &[u8]) -> Result<(u16, &str), FrameError> {
     let Some((code, reason)) = payload.split_first_chunk::<2>() else {
-        return if payload.is_empty() { Ok((1005, "")) } else { Err(FrameError::Control) };
+        return if payload.is_empty() {
+            Ok((1005, ""))
+        } else {
+            Err(FrameError::Control)
+        };
     };
     let reason = std::str::from_utf8(reason).map_err(|_| FrameError::Utf8)?;
     match u16::from_be_bytes(*code) {
@@ -278,8 +293,16 @@ mod tests {
             (&[0x09, 0x00], From::Server, FrameError::Control),
             (&[0x89, 0x7E], From::Server, FrameError::Control),
             (&[0x81, 0x7E, 0x00, 0x10], From::Server, FrameError::Length),
-            (&[0x81, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], From::Server, FrameError::Length),
-            (&[0x81, 0x7F, 0xFF, 0, 0, 0, 0, 0, 0, 0], From::Server, FrameError::TooLarge),
+            (
+                &[0x81, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
+                From::Server,
+                FrameError::Length,
+            ),
+            (
+                &[0x81, 0x7F, 0xFF, 0, 0, 0, 0, 0, 0, 0],
+                From::Server,
+                FrameError::TooLarge,
+            ),
             (&[0x81, 0xFE, 0xFF, 0xFF], From::Client, FrameError::TooLarge),
         ];
         for (bytes, from, error) in cases {
@@ -295,7 +318,11 @@ mod tests {
         assert_eq!(read_close(&payload).unwrap().0, 1001);
         assert_eq!(read_close(&[]), Ok((1005, "")));
         assert_eq!(read_close(&[3]), Err(FrameError::Control));
-        assert_eq!(read_close(&[0x03, 0xEE]), Err(FrameError::Control), "1006 must not stand on the wire");
+        assert_eq!(
+            read_close(&[0x03, 0xEE]),
+            Err(FrameError::Control),
+            "1006 must not stand on the wire"
+        );
         assert_eq!(read_close(&[0x03, 0xE8, 0xFF]), Err(FrameError::Utf8));
     }
 }

@@ -1,0 +1,292 @@
+//! One client connection: requests read one after the other, each decided by `service`, carried out, and the connection
+//! kept, closed, or handed to a WebSocket task.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::error::ProxyError;
+use crate::respond;
+use crate::rest::body::BodyLeft;
+use crate::rest::forward::{Failed, Forward};
+use crate::service::{self, After, Next, Step};
+use crate::session;
+use crate::transport::Stream;
+use crate::transport::deadline::Deadline;
+use crate::usage::ConnectionRecord;
+use crate::worker::{Ask, Mailbox, Stop, Worker};
+
+/// After a refusal, this much of what the client still sends is read and thrown away, so that closing does not destroy
+/// the answer on its way.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// A client's socket and what belongs to it, whoever serves it.
+pub(crate) struct Client {
+    pub(crate) stream: Stream,
+    /// What was read but not used yet.
+    pub(crate) inbox: Inbox,
+    pub(crate) deadline: Deadline,
+    pub(crate) record: Arc<ConnectionRecord>,
+    guard: ConnectionGuard,
+}
+
+/// Bytes of a client that are no whole request yet, or follow the one that is being served.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) bytes: Vec<u8>,
+    /// They were decided on and are no whole request.
+    looked_at: bool,
+    /// How many bytes head and body take together, once that is known of a body that is read whole.
+    wanted: usize,
+}
+
+impl Inbox {
+    /// Decides on `whole` and keeps what of it was not used.
+    fn decide(&mut self, worker: &Rc<Worker>, record: &ConnectionRecord, whole: &[u8]) -> Option<Next> {
+        match service::decide(worker, record, whole) {
+            Step::More { body } => {
+                (self.looked_at, self.wanted) = (true, body);
+                self.bytes = whole.to_vec();
+                None
+            }
+            Step::Next { next, used } => {
+                (self.looked_at, self.wanted) = (false, 0);
+                self.bytes = whole[used..].to_vec();
+                Some(next)
+            }
+        }
+    }
+}
+
+/// Takes the connection out of all books when its client is dropped.
+struct ConnectionGuard {
+    worker: Arc<crate::shared::Shared>,
+    ledger: Arc<crate::usage::ClientLedger>,
+    record: Arc<ConnectionRecord>,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.ledger.close(&self.record);
+        self.worker.release(self.record.peer.ip());
+    }
+}
+
+impl Client {
+    pub(crate) fn new(worker: &Worker, stream: Stream, record: Arc<ConnectionRecord>) -> Self {
+        let guard = ConnectionGuard {
+            worker: Arc::clone(&worker.shared),
+            ledger: Arc::clone(&worker.ledger),
+            record: Arc::clone(&record),
+        };
+        Self {
+            stream,
+            inbox: Inbox::default(),
+            deadline: Deadline::default(),
+            record,
+            guard,
+        }
+    }
+
+    pub(crate) fn relabel(&self, tenant: &Arc<str>, class: Option<lavalink_protocol::detect::Class>) {
+        self.guard.ledger.relabel(&self.record, tenant, class);
+    }
+
+    /// Some bytes of a body; `None` when the client is gone or the deadline passed.
+    pub(crate) async fn read_some(&mut self) -> Option<Vec<u8>> {
+        poll_fn(
+            |cx| match self.stream.poll_read_scratch(cx, |_, bytes| bytes.to_vec()) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Some(bytes)),
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => self.deadline.poll(cx).map(|()| None),
+            },
+        )
+        .await
+    }
+
+    async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), ()> {
+        let work = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(()),
+        }
+    }
+
+    /// Ends the connection so that what was written still arrives, even when the client goes on sending.
+    async fn linger(mut self) {
+        let work = async {
+            self.stream.shutdown().await.ok();
+            let mut read = 0;
+            self.deadline.set(LINGER_TIME);
+            while read < LINGER_BYTES {
+                match self.read_some().await {
+                    Some(bytes) => read += bytes.len(),
+                    None => break,
+                }
+            }
+        };
+        tokio::time::timeout(LINGER_TIME, work).await.ok();
+    }
+}
+
+/// Serves a connection until it ends or becomes a WebSocket.
+pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
+    let id = client.record.id;
+    let mailbox = worker.connection_opened(id);
+    client.deadline.set(worker.shared.config.header_timeout);
+    loop {
+        let Some(next) = poll_fn(|cx| poll_next(cx, &worker, &mut client, &mailbox)).await else {
+            break;
+        };
+        let kept = match next {
+            Next::Handshake(handshake) => {
+                // A task of its own, so that the session does not carry this one's memory along.
+                tokio::task::spawn_local(session::start::run(Rc::clone(&worker), client, mailbox, handshake));
+                return;
+            }
+            Next::Respond { bytes, close, body } => respond_with(&worker, &mut client, &bytes, close, body).await,
+            Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after).await,
+            Next::Settle(settle) => {
+                // The request is looked at once more when its session knows where it belongs.
+                if settle.wait(&worker).await {
+                    Kept::Yes
+                } else {
+                    Kept::No
+                }
+            }
+        };
+        match kept {
+            Kept::Yes if worker.is_stopping() => break,
+            Kept::Yes => client.deadline.set(worker.shared.config.idle_timeout),
+            Kept::No => break,
+            Kept::Linger => {
+                worker.connection_closed(id);
+                return client.linger().await;
+            }
+        }
+    }
+    worker.connection_closed(id);
+}
+
+/// What becomes of a connection after an answer.
+pub(crate) enum Kept {
+    Yes,
+    No,
+    /// Closed, but what the client still sends must not make the kernel throw the answer away.
+    Linger,
+}
+
+async fn respond_with(worker: &Worker, client: &mut Client, bytes: &[u8], close: bool, body: BodyLeft) -> Kept {
+    if client.write(bytes, worker.shared.config.idle_timeout).await.is_err() {
+        return Kept::No;
+    }
+    match (close, body.is_done()) {
+        (false, true) => Kept::Yes,
+        // Nothing more is known to come: no need to wait for it.
+        (true, true) if client.inbox.bytes.is_empty() => Kept::No,
+        _ => Kept::Linger,
+    }
+}
+
+async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forward, after: Option<After>) -> Kept {
+    match forward.run(worker, client).await {
+        Ok(served) => {
+            if let Some(after) = after {
+                note(worker, after, served.status);
+            }
+            if served.keep_alive { Kept::Yes } else { Kept::No }
+        }
+        Err(Failed::Midway) => Kept::No,
+        Err(Failed::Before(error)) => {
+            let (bytes, answer) = respond::error(&error, forward.answer_to());
+            worker.shared.refusals.count(&answer);
+            tracing::debug!(connection = client.record.id, %error, reason = answer.reason, "request failed");
+            respond_with(worker, client, &bytes, answer.close, forward.body).await
+        }
+    }
+}
+
+/// Tells a session what an answered request did to it.
+fn note(worker: &Worker, after: After, status: u16) {
+    let ask = match (after.patched, status) {
+        (true, 200) => Ask::PlayerSeen(after.guild),
+        (false, 204) => Ask::PlayerGone(after.guild),
+        _ => return,
+    };
+    worker.ask(&after.session, ask);
+}
+
+/// Reads until the next request is whole and decided; `None` when the connection is over.
+fn poll_next(
+    cx: &mut Context<'_>,
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    mailbox: &Mailbox<Stop>,
+) -> Poll<Option<Next>> {
+    if mailbox.poll_take(cx).is_ready() {
+        return Poll::Ready(None);
+    }
+    let Client {
+        stream,
+        inbox,
+        deadline,
+        record,
+        ..
+    } = client;
+    let config = &worker.shared.config;
+    if !inbox.bytes.is_empty() && !inbox.looked_at {
+        // What followed the last request.
+        let whole = std::mem::take(&mut inbox.bytes);
+        if let Some(next) = inbox.decide(worker, record, &whole) {
+            return Poll::Ready(Some(next));
+        }
+        deadline.set(config.header_timeout);
+    }
+    loop {
+        let polled = stream.poll_read_scratch(cx, |_, bytes| {
+            if bytes.is_empty() {
+                return Err(());
+            }
+            if inbox.bytes.is_empty() {
+                deadline.set(config.header_timeout);
+                return Ok(inbox.decide(worker, record, bytes));
+            }
+            let mut whole = std::mem::take(&mut inbox.bytes);
+            whole.extend_from_slice(bytes);
+            if may_be_whole(&whole, bytes.len(), inbox.wanted) || whole.len() > config.max_header_bytes {
+                return Ok(inbox.decide(worker, record, &whole));
+            }
+            inbox.bytes = whole;
+            Ok(None)
+        });
+        match polled {
+            Poll::Ready(Ok(Ok(Some(next)))) => return Poll::Ready(Some(next)),
+            Poll::Ready(Ok(Ok(None))) => {}
+            Poll::Ready(_) => return Poll::Ready(None),
+            Poll::Pending => break,
+        }
+    }
+    if deadline.poll(cx).is_pending() {
+        return Poll::Pending;
+    }
+    let late = !inbox.bytes.is_empty();
+    Poll::Ready(late.then(|| service::refuse_unread(worker, &ProxyError::HeadTimeout)))
+}
+
+/// Whether looking at an unfinished request again is worth while, so that a client that sends single bytes does not
+/// have its head parsed for each of them.
+fn may_be_whole(whole: &[u8], fresh: usize, wanted: usize) -> bool {
+    if wanted > 0 {
+        return whole.len() >= wanted;
+    }
+    let tail = &whole[whole.len().saturating_sub(fresh + 3)..];
+    memchr::memmem::find(tail, b"\n\r\n").is_some() || memchr::memmem::find(tail, b"\n\n").is_some()
+}

@@ -1,0 +1,488 @@
+//! One request to a node and its answer back to the client, both bodies streamed with back-pressure.
+//!
+//! The answer's head and the first of its body leave in one write, straight from the buffer they were read into; bytes
+//! are copied only when the client's socket is full. Nothing is read from a side while the other cannot take it.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use lavalink_protocol::detect::Class;
+use lavalink_protocol::http::{ChunkWalker, Framing, ResponseHead, header_slots};
+use proxy_core::pool::NodeId;
+use proxy_core::tenant::Tenant;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::body::BodyLeft;
+use super::head::{NodeRequest, write_response};
+use super::pool::{NodeConnection, NodePool};
+use crate::connection::Client;
+use crate::error::ProxyError;
+use crate::respond::To;
+use crate::transport::Stream;
+use crate::worker::Worker;
+
+/// Longest head of an answer that is put up with.
+const MAX_ANSWER_HEAD: usize = 64 * 1024;
+
+/// A request that goes to a node.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// The head as the node gets it, with what of the body is here already.
+    pub(crate) request: NodeRequest,
+    /// What of the body is still to come from the client.
+    pub(crate) body: BodyLeft,
+    /// The node that was chosen.
+    pub(crate) node: NodeId,
+    /// Repeating it changes nothing (GET or HEAD).
+    pub(crate) safe: bool,
+    /// It belongs to no session, so another node can serve it as well.
+    pub(crate) any_node: bool,
+    /// Decides the `Lavalink-Api-Version` of an answer that lacks it.
+    pub(crate) class: Class,
+    /// The client may use its connection again.
+    pub(crate) keep_alive: bool,
+    /// The request was a HEAD.
+    pub(crate) head_only: bool,
+    /// The client speaks HTTP/1.0 and cannot read chunks.
+    pub(crate) old_client: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub(crate) expects_continue: bool,
+    /// Whose request it is; decides which other nodes may be asked.
+    pub(crate) tenant: Arc<Tenant>,
+    /// The path as the client sent it, for the error object.
+    pub(crate) path: Box<str>,
+}
+
+/// A finished exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// The node's status.
+    pub(crate) status: u16,
+    /// The client's connection can carry another request.
+    pub(crate) keep_alive: bool,
+}
+
+/// Why an exchange ended without an answer for the client.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Nothing was sent to the client yet: it gets this error.
+    Before(ProxyError),
+    /// The answer was under way, or the client is gone: only closing is left.
+    Midway,
+}
+
+impl From<ProxyError> for Failed {
+    fn from(error: ProxyError) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// What happened while a node was asked, as far as trying again goes.
+enum Attempt {
+    Served(Served),
+    Failed(Failed),
+    /// A kept connection turned out to be closed; the node saw nothing or answered nothing.
+    Stale,
+    /// The node failed before the first byte of an answer.
+    NodeFailed(ProxyError),
+}
+
+impl Forward {
+    /// What an error in place of the answer needs to know.
+    pub(crate) fn answer_to(&self) -> To<'_> {
+        To {
+            class: self.class,
+            path: &self.path,
+            keep_alive: self.keep_alive,
+            head_only: self.head_only,
+        }
+    }
+
+    /// Carries the request out.
+    pub(crate) async fn run(&mut self, worker: &Rc<Worker>, client: &mut Client) -> Result<Served, Failed> {
+        let mut fresh = false;
+        let mut tried_other = false;
+        loop {
+            let pool = worker.pool(self.node);
+            let under_way = pool.node.gauges.request();
+            let attempt = self.attempt(worker, client, &pool, fresh).await;
+            drop(under_way);
+            let error = match attempt {
+                Attempt::Served(served) => return Ok(served),
+                Attempt::Failed(failed) => return Err(failed),
+                Attempt::Stale if !fresh => {
+                    fresh = true;
+                    continue;
+                }
+                Attempt::Stale => ProxyError::NodeClosed,
+                Attempt::NodeFailed(error) => error,
+            };
+            let other = (self.safe && self.any_node && !tried_other && worker.shared.config.retry)
+                .then(|| {
+                    worker
+                        .shared
+                        .choose_other(self.class, self.node, self.tenant.nodes.as_deref())
+                })
+                .flatten();
+            let Some(other) = other else { return Err(error.into()) };
+            tracing::debug!(from = %pool.node.name, to = %worker.pool(other).node.name, %error, "request is tried on another node");
+            tried_other = true;
+            fresh = false;
+            self.node = other;
+            self.request.readdress(&worker.pool(other).node);
+        }
+    }
+
+    async fn attempt(&mut self, worker: &Rc<Worker>, client: &mut Client, pool: &NodePool, fresh: bool) -> Attempt {
+        let limit = worker.shared.config.connect_timeout;
+        let taken = if fresh {
+            pool.dial(limit).await
+        } else {
+            pool.take(limit).await
+        };
+        let mut node = match taken {
+            Ok(node) => node,
+            Err(error) => {
+                worker.shared.node_unreachable(self.node, &error);
+                return Attempt::NodeFailed(ProxyError::NodeUnreachable);
+            }
+        };
+        pool.ledger.rest.requests.add(1);
+        let whole = self.body.is_done();
+        if let Err(error) = node.stream.write_all(&self.request.bytes).await {
+            return self.lost(worker, &node, whole, &error);
+        }
+        if node.stream.flush().await.is_err() {
+            return Attempt::NodeFailed(ProxyError::NodeClosed);
+        }
+        if !whole && let Err(failed) = self.send_body(worker, client, &mut node).await {
+            return Attempt::Failed(failed);
+        }
+        client.deadline.set(worker.shared.config.response_timeout);
+        let mut relay = Relay::new(self);
+        let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream)).await;
+        match outcome {
+            Ok(()) => {}
+            Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
+            Err(HeadFailure::TimedOut) => {
+                worker.shared.node_failed(self.node);
+                return Attempt::NodeFailed(ProxyError::NodeTimeout);
+            }
+            Err(HeadFailure::Unreadable) => {
+                worker.shared.node_failed(self.node);
+                return Attempt::NodeFailed(ProxyError::NodeAnswer);
+            }
+            Err(HeadFailure::Client) => return Attempt::Failed(Failed::Midway),
+        }
+        let idle = worker.shared.config.response_timeout;
+        match poll_fn(|cx| relay.poll_rest(cx, client, &mut node.stream, idle)).await {
+            Ok(()) => {}
+            Err(_) => return Attempt::Failed(Failed::Midway),
+        }
+        let served = Served {
+            status: relay.status,
+            keep_alive: relay.client_keeps,
+        };
+        if relay.node_keeps {
+            pool.put(node.stream);
+        }
+        Attempt::Served(served)
+    }
+
+    /// The node closed or reset the connection before its answer began. Whether the request may be sent again depends on
+    /// whether doing it twice could matter.
+    fn lost(&self, worker: &Worker, node: &NodeConnection, whole: bool, error: &io::Error) -> Attempt {
+        if node.reused && whole && self.safe {
+            return Attempt::Stale;
+        }
+        if !node.reused {
+            worker.shared.node_unreachable(self.node, error);
+        }
+        if whole {
+            Attempt::NodeFailed(ProxyError::NodeClosed)
+        } else {
+            Attempt::Failed(ProxyError::NodeClosed.into())
+        }
+    }
+
+    /// Streams what is left of the request's body. A node that stops reading may have answered early, so its failure to
+    /// take more is not the end: the answer is read all the same.
+    async fn send_body(
+        &mut self,
+        worker: &Rc<Worker>,
+        client: &mut Client,
+        node: &mut NodeConnection,
+    ) -> Result<(), Failed> {
+        if self.expects_continue && client.inbox.bytes.is_empty() {
+            client
+                .stream
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await
+                .map_err(|_| Failed::Midway)?;
+            client.stream.flush().await.map_err(|_| Failed::Midway)?;
+        }
+        let config = &worker.shared.config;
+        let limit = config.max_body_bytes as u64;
+        let mut piece = std::mem::take(&mut client.inbox.bytes);
+        loop {
+            let taken = self.body.take(&piece).map_err(|_| ProxyError::BadBody)?;
+            if self.body.chunked_payload() > limit {
+                return Err(ProxyError::BodyTooLarge.into());
+            }
+            let rest = piece.split_off(taken);
+            let written = node.stream.write_all(&piece).await;
+            if self.body.is_done() || written.is_err() {
+                client.inbox.bytes = rest;
+                break;
+            }
+            client.deadline.set(config.idle_timeout);
+            piece = match client.read_some().await {
+                Some(bytes) => bytes,
+                None => return Err(Failed::Midway),
+            };
+        }
+        node.stream.flush().await.ok();
+        Ok(())
+    }
+}
+
+/// Why no head of an answer came.
+enum HeadFailure {
+    Lost(io::Error),
+    TimedOut,
+    Unreadable,
+    Client,
+}
+
+/// The answer on its way from a node to a client.
+struct Relay {
+    class: Class,
+    head_only: bool,
+    old_client: bool,
+    keep_alive: bool,
+    /// An unfinished head.
+    partial: Vec<u8>,
+    /// What the client's socket did not take yet.
+    pending: Vec<u8>,
+    pending_sent: usize,
+    left: BodyLeft,
+    /// Chunks are taken apart for a client that cannot read them.
+    unchunk: Option<ChunkWalker>,
+    status: u16,
+    client_keeps: bool,
+    node_keeps: bool,
+}
+
+impl Relay {
+    fn new(forward: &Forward) -> Self {
+        Self {
+            class: forward.class,
+            head_only: forward.head_only,
+            old_client: forward.old_client,
+            keep_alive: forward.keep_alive,
+            partial: Vec::new(),
+            pending: Vec::new(),
+            pending_sent: 0,
+            left: BodyLeft::Length(0),
+            unchunk: None,
+            status: 0,
+            client_keeps: false,
+            node_keeps: false,
+        }
+    }
+
+    /// Waits for the answer's head and passes it on together with what came of the body.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        node: &mut Stream,
+    ) -> Poll<Result<(), HeadFailure>> {
+        loop {
+            let polled = node.poll_read_scratch(cx, |cx, bytes| {
+                if bytes.is_empty() {
+                    return Err(HeadFailure::Lost(io::ErrorKind::UnexpectedEof.into()));
+                }
+                if self.partial.is_empty() {
+                    return self.take_head(cx, client, bytes);
+                }
+                let mut partial = std::mem::take(&mut self.partial);
+                partial.extend_from_slice(bytes);
+                self.take_head(cx, client, &partial)
+            });
+            match polled {
+                Poll::Ready(Ok(Ok(true))) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(Ok(false))) => {}
+                Poll::Ready(Ok(Err(failure))) => return Poll::Ready(Err(failure)),
+                Poll::Ready(Err(_)) if !self.partial.is_empty() => return Poll::Ready(Err(HeadFailure::Unreadable)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(HeadFailure::Lost(error))),
+                Poll::Pending => break,
+            }
+        }
+        client.deadline.poll(cx).map(|()| Err(HeadFailure::TimedOut))
+    }
+
+    /// Reads the head at the start of `bytes`; `false` when it is not whole yet.
+    fn take_head(&mut self, cx: &mut Context<'_>, client: &mut Client, mut bytes: &[u8]) -> Result<bool, HeadFailure> {
+        loop {
+            let mut slots = header_slots();
+            match ResponseHead::read(bytes, &mut slots, self.head_only) {
+                Ok(Some(head)) if head.status == 101 => return Err(HeadFailure::Unreadable),
+                // The client got its own 100 from the proxy, or asked for none.
+                Ok(Some(head)) if head.status < 200 => bytes = &bytes[head.len..],
+                Ok(Some(head)) => return self.pass_head(cx, client, &head, &bytes[head.len..]).map(|()| true),
+                Ok(None) if bytes.len() > MAX_ANSWER_HEAD => return Err(HeadFailure::Unreadable),
+                Ok(None) => {
+                    self.partial = bytes.to_vec();
+                    return Ok(false);
+                }
+                Err(_) => return Err(HeadFailure::Unreadable),
+            }
+        }
+    }
+
+    fn pass_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        head: &ResponseHead<'_>,
+        rest: &[u8],
+    ) -> Result<(), HeadFailure> {
+        self.status = head.status;
+        self.left = BodyLeft::new(head.framing);
+        let framing = match head.framing {
+            Framing::Chunked if self.old_client => {
+                self.unchunk = Some(ChunkWalker::default());
+                Framing::UntilClose
+            }
+            framing => framing,
+        };
+        self.client_keeps = self.keep_alive && framing != Framing::UntilClose;
+        self.node_keeps = head.keep_alive;
+        let mut out = Vec::with_capacity(head.len + 64);
+        let api = if self.class == Class::V4 { "4" } else { "3" };
+        write_response(&mut out, head, framing, !self.client_keeps, api);
+        let body = self.left.take(rest).map_err(|_| HeadFailure::Unreadable)?;
+        self.node_keeps &= body == rest.len();
+        self.write_first(cx, &mut client.stream, out, &rest[..body])
+            .map_err(|_| HeadFailure::Client)
+    }
+
+    /// Head and first body bytes in one write where the socket allows it.
+    fn write_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Stream,
+        mut out: Vec<u8>,
+        body: &[u8],
+    ) -> io::Result<()> {
+        if self.unchunk.is_some() || !client.is_write_vectored() {
+            self.extend(&mut out, body)?;
+            return self.write_or_keep(cx, client, &out);
+        }
+        let written = match Pin::new(&mut *client).poll_write_vectored(cx, &[IoSlice::new(&out), IoSlice::new(body)]) {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => 0,
+        };
+        if written < out.len() {
+            self.pending.extend_from_slice(&out[written..]);
+        }
+        self.pending
+            .extend_from_slice(&body[written.saturating_sub(out.len())..]);
+        Ok(())
+    }
+
+    fn extend(&mut self, out: &mut Vec<u8>, body: &[u8]) -> io::Result<()> {
+        match &mut self.unchunk {
+            None => out.extend_from_slice(body),
+            Some(walker) => {
+                walker
+                    .walk_payload(body, |piece| out.extend_from_slice(piece))
+                    .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_or_keep(&mut self, cx: &mut Context<'_>, client: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+        let written = client.write_now(cx, bytes)?;
+        self.pending.extend_from_slice(&bytes[written..]);
+        Ok(())
+    }
+
+    /// Streams the rest of the body; an error means that the answer cannot be completed.
+    fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        node: &mut Stream,
+        idle: std::time::Duration,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.poll_pending(cx, &mut client.stream) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return client.deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            }
+            if self.left.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            let polled = node.poll_read_scratch(cx, |cx, bytes| self.pass_body(cx, &mut client.stream, bytes));
+            match polled {
+                Poll::Ready(Ok(Ok(true))) => client.deadline.set(idle),
+                Poll::Ready(Ok(Ok(false))) => {
+                    // Until-close bodies end here; others are cut off, which the client must see as a cut connection.
+                    let ended = matches!(self.left, BodyLeft::UntilClose);
+                    let cut = || Err(io::ErrorKind::UnexpectedEof.into());
+                    if !ended {
+                        return Poll::Ready(cut());
+                    }
+                    self.left = BodyLeft::Length(0);
+                }
+                Poll::Ready(Ok(Err(error)) | Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return client.deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            }
+        }
+    }
+
+    /// Passes on what was read; `false` at the end of the stream.
+    fn pass_body(&mut self, cx: &mut Context<'_>, client: &mut Stream, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let body = self
+            .left
+            .take(bytes)
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        self.node_keeps &= body == bytes.len();
+        if self.unchunk.is_some() {
+            let mut out = Vec::new();
+            self.extend(&mut out, &bytes[..body])?;
+            self.write_or_keep(cx, client, &out)?;
+        } else {
+            self.write_or_keep(cx, client, &bytes[..body])?;
+        }
+        Ok(true)
+    }
+
+    fn poll_pending(&mut self, cx: &mut Context<'_>, client: &mut Stream) -> Poll<io::Result<()>> {
+        while self.pending_sent < self.pending.len() {
+            match ready!(Pin::new(&mut *client).poll_write(cx, &self.pending[self.pending_sent..])) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.pending_sent += written,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        self.pending.clear();
+        self.pending_sent = 0;
+        match client {
+            Stream::Plain(_) => Poll::Ready(Ok(())),
+            client => Pin::new(client).poll_flush(cx),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Heads as they are passed on: hop-by-hop lines dropped, body framing written anew, password and host the node's own.
+
+use lavalink_protocol::http::{Framing, HeaderName, RequestHead, ResponseHead, tokens};
+
+use crate::node::Node;
+
+/// A request's head for a node. The node's own lines stand apart, so that a retry can address another node.
+#[derive(Debug)]
+pub(crate) struct NodeRequest {
+    /// Request line, the node's own fields, the client's fields, the empty line, and what of the body is here already.
+    pub(crate) bytes: Vec<u8>,
+    /// Where the node's own fields stand in `bytes`.
+    own: std::ops::Range<usize>,
+}
+
+impl NodeRequest {
+    /// The head of `request` for `node`, with `path` in place of the client's and the raw query kept byte for byte.
+    pub(crate) fn new(request: &RequestHead<'_>, path: &str, query: Option<&str>, node: &Node) -> Self {
+        let mut out = Vec::with_capacity(request.len + node.own_fields.len() + 64);
+        out.extend_from_slice(request.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(path.as_bytes());
+        if let Some(query) = query {
+            out.push(b'?');
+            out.extend_from_slice(query.as_bytes());
+        }
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let start = out.len();
+        out.extend_from_slice(&node.own_fields);
+        let own = start..out.len();
+        let named = connection_named(request);
+        for header in request.headers {
+            let name = HeaderName::of(header.name);
+            let dropped = name.is_hop_by_hop()
+                || matches!(
+                    name,
+                    HeaderName::Host
+                        | HeaderName::Authorization
+                        | HeaderName::ContentLength
+                        | HeaderName::TransferEncoding
+                        | HeaderName::Origin
+                        | HeaderName::LavalinkVersion
+                );
+            if !dropped
+                && !named
+                    .iter()
+                    .any(|token| token.eq_ignore_ascii_case(header.name.as_bytes()))
+            {
+                push_field(&mut out, header.name, header.value);
+            }
+        }
+        push_framing(&mut out, request.framing);
+        out.extend_from_slice(b"\r\n");
+        Self { bytes: out, own }
+    }
+
+    /// Addresses the same request to another node.
+    pub(crate) fn readdress(&mut self, node: &Node) {
+        let start = self.own.start;
+        self.bytes.splice(self.own.clone(), node.own_fields.iter().copied());
+        self.own = start..start + node.own_fields.len();
+    }
+}
+
+/// Appends a node's answer's head for the client. `close` tells the client that its connection ends after this answer.
+pub(crate) fn write_response(out: &mut Vec<u8>, answer: &ResponseHead<'_>, framing: Framing, close: bool, api: &str) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    push_status(out, answer.status);
+    out.extend_from_slice(answer.reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for header in answer.headers {
+        let name = HeaderName::of(header.name);
+        if !name.is_hop_by_hop() && !matches!(name, HeaderName::ContentLength | HeaderName::TransferEncoding) {
+            push_field(out, header.name, header.value);
+        }
+    }
+    if answer.api_version.is_none() {
+        push_field(out, "Lavalink-Api-Version", api.as_bytes());
+    }
+    push_framing(out, framing);
+    if close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Header names that the client's `Connection` header makes hop-by-hop; almost always none.
+fn connection_named<'b>(request: &RequestHead<'b>) -> Vec<&'b [u8]> {
+    request
+        .headers
+        .iter()
+        .filter(|header| HeaderName::of(header.name) == HeaderName::Connection)
+        .flat_map(|header| tokens(header.value))
+        .filter(|token| {
+            ![&b"keep-alive"[..], b"close", b"upgrade"]
+                .iter()
+                .any(|usual| token.eq_ignore_ascii_case(usual))
+        })
+        .collect()
+}
+
+fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_framing(out: &mut Vec<u8>, framing: Framing) {
+    match framing {
+        Framing::None | Framing::UntilClose => {}
+        Framing::Length(length) => push_field(out, "Content-Length", length.to_string().as_bytes()),
+        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+fn push_status(out: &mut Vec<u8>, status: u16) {
+    let digit = |place: u16| b'0' + ((status / place) % 10) as u8;
+    out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
+}

@@ -1,0 +1,7 @@
+//! REST between a client's connection and a node: heads rewritten, bodies streamed, connections to nodes kept.
+
+pub(crate) mod ask;
+pub(crate) mod body;
+pub(crate) mod forward;
+pub(crate) mod head;
+pub(crate) mod pool;

@@ -1,0 +1,163 @@
+//! Opening a WebSocket to a node, with the client's own headers and the node's password.
+
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lavalink_protocol::handshake::accept_key;
+use lavalink_protocol::http::{HeaderName, RequestHead, ResponseHead, header_slots};
+use proxy_core::pool::LinkGuard;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::error::ProxyError;
+use crate::node::Node;
+use crate::transport::Stream;
+use crate::usage::{LinkRecord, NodeLedger};
+use crate::worker::Worker;
+
+/// Longest answer to a handshake that is read.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// An open socket to a node.
+pub(crate) struct NodeSocket {
+    pub(crate) stream: Stream,
+    pub(crate) record: LinkRecord,
+    /// Counts the link against its node while held.
+    pub(crate) guard: LinkGuard,
+    /// What came after the node's 101.
+    pub(crate) early: Vec<u8>,
+    /// The node's `Session-Resumed`, as it came.
+    pub(crate) resumed: Option<bool>,
+}
+
+/// The header lines of a client's handshake that its node gets too; everything of one connection only, and what the
+/// proxy sets itself, left out. `v4` leaves out what would resume a session on the node: that is the proxy's own.
+pub(crate) fn client_fields(head: &RequestHead<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for header in head.headers {
+        let name = HeaderName::of(header.name);
+        let dropped = name.is_hop_by_hop()
+            || matches!(
+                name,
+                HeaderName::Host
+                    | HeaderName::Authorization
+                    | HeaderName::ContentLength
+                    | HeaderName::TransferEncoding
+                    | HeaderName::Origin
+                    | HeaderName::SessionId
+                    | HeaderName::ResumeKey
+                    | HeaderName::LavalinkVersion
+                    | HeaderName::WebSocketKey
+                    | HeaderName::WebSocketVersion
+                    | HeaderName::WebSocketExtensions
+                    | HeaderName::WebSocketProtocol
+            );
+        if !dropped {
+            out.extend_from_slice(header.name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(header.value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out
+}
+
+/// Opens a WebSocket on `path`; `fields` are whole header lines.
+///
+/// # Errors
+/// When the node cannot be reached, answers late, or answers anything but a correct 101.
+pub(crate) async fn open(
+    worker: &Worker,
+    node: &Node,
+    ledger: &Arc<NodeLedger>,
+    path: &str,
+    fields: &[u8],
+) -> Result<NodeSocket, ProxyError> {
+    let limit = worker.shared.config.connect_timeout;
+    let guard = node.gauges.link();
+    let record = ledger.open_link();
+    let mut stream = node.dial(Arc::clone(&record.traffic), limit).await.map_err(|error| {
+        worker.shared.node_unreachable(node.id, &error);
+        ProxyError::NodeUnreachable
+    })?;
+    let key = STANDARD.encode(worker.rng.borrow_mut().u128(..).to_ne_bytes());
+    let answered = timeout(limit, shake_hands(&mut stream, node, path, fields, &key)).await;
+    let (early, resumed) = match answered {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            worker.shared.node_failed(node.id);
+            return Err(error);
+        }
+        Err(_) => {
+            worker.shared.node_failed(node.id);
+            return Err(ProxyError::NodeTimeout);
+        }
+    };
+    Ok(NodeSocket {
+        stream,
+        record,
+        guard,
+        early,
+        resumed,
+    })
+}
+
+async fn shake_hands(
+    stream: &mut Stream,
+    node: &Node,
+    path: &str,
+    fields: &[u8],
+    key: &str,
+) -> Result<(Vec<u8>, Option<bool>), ProxyError> {
+    let mut request = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+    request.extend_from_slice(&node.own_fields);
+    request.extend_from_slice(fields);
+    request.extend_from_slice(
+        format!(
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    let closed = |_: io::Error| ProxyError::NodeClosed;
+    stream.write_all(&request).await.map_err(closed)?;
+    stream.flush().await.map_err(closed)?;
+    let mut answer = Vec::new();
+    loop {
+        let read = std::future::poll_fn(|cx| {
+            stream.poll_read_scratch(cx, |_, bytes| {
+                answer.extend_from_slice(bytes);
+                bytes.len()
+            })
+        });
+        if read.await.map_err(closed)? == 0 {
+            return Err(ProxyError::NodeClosed);
+        }
+        if let Some(done) = read_answer(&answer, key)? {
+            return Ok(done);
+        }
+        if answer.len() > MAX_ANSWER {
+            return Err(ProxyError::NodeAnswer);
+        }
+    }
+}
+
+fn read_answer(answer: &[u8], key: &str) -> Result<Option<(Vec<u8>, Option<bool>)>, ProxyError> {
+    let mut slots = header_slots();
+    let Some(head) = ResponseHead::read(answer, &mut slots, false).map_err(|_| ProxyError::NodeAnswer)? else {
+        return Ok(None);
+    };
+    let field = |name: &str| {
+        head.headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value)
+    };
+    if head.status != 101 || field("sec-websocket-accept") != Some(&accept_key(key.as_bytes())[..]) {
+        tracing::warn!(status = head.status, "a node refused a WebSocket handshake");
+        return Err(ProxyError::NodeAnswer);
+    }
+    let resumed = field("session-resumed").map(|value| value.eq_ignore_ascii_case(b"true"));
+    Ok(Some((answer[head.len..].to_vec(), resumed)))
+}

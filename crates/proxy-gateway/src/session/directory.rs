@@ -1,0 +1,202 @@
+//! Which session a path names, and where its requests go: read by every request without a lock, written when a session
+//! begins, gets its link, or ends.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use lavalink_protocol::detect::Class;
+use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use proxy_core::pool::NodeId;
+use proxy_core::tenant::TenantId;
+use tokio::sync::Notify;
+
+/// Where a session's requests go: the node of its link, and the session's id there.
+#[derive(Debug)]
+pub struct Route {
+    /// The node.
+    pub node: NodeId,
+    /// The id that the node gave.
+    pub node_session: NodeSessionId,
+}
+
+/// One session, as requests and the admin API see it.
+#[derive(Debug)]
+pub struct SessionEntry {
+    /// The id that the client knows.
+    pub id: SessionId,
+    /// Whose session it is; others are told that it does not exist.
+    pub tenant: TenantId,
+    /// The tenant's name.
+    pub tenant_name: Arc<str>,
+    /// The bot.
+    pub user: UserId,
+    /// `Client-Name`, or the `User-Agent` of a client that sends none.
+    pub client_name: Option<Box<str>>,
+    /// The worker thread that owns it.
+    pub worker: usize,
+    /// When it began.
+    pub opened: SystemTime,
+    /// 0 while undecided, else the class.
+    class: AtomicU8,
+    /// Live players, as far as the session's requests and answers told.
+    pub(crate) players: AtomicU32,
+    /// The client is away and may come back.
+    pub(crate) parked: AtomicBool,
+    route: ArcSwapOption<Route>,
+    /// Told when the route changes, for requests that came before it.
+    pub(crate) changed: Notify,
+    settings: Mutex<Settings>,
+}
+
+/// What a client set with a session update.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Keep the session when the client is lost.
+    pub resuming: bool,
+    /// For so many seconds.
+    pub timeout: i64,
+}
+
+impl Default for Settings {
+    /// Lavalink's own.
+    fn default() -> Self {
+        Self {
+            resuming: false,
+            timeout: 60,
+        }
+    }
+}
+
+/// What is known of a session when it begins.
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) tenant: TenantId,
+    pub(crate) tenant_name: Arc<str>,
+    pub(crate) user: UserId,
+    pub(crate) client_name: Option<Box<str>>,
+    pub(crate) worker: usize,
+    pub(crate) class: Option<Class>,
+}
+
+impl SessionEntry {
+    pub(crate) fn new(new: NewSession) -> Self {
+        Self {
+            id: new.id,
+            tenant: new.tenant,
+            tenant_name: new.tenant_name,
+            user: new.user,
+            client_name: new.client_name,
+            worker: new.worker,
+            opened: SystemTime::now(),
+            class: AtomicU8::new(new.class.map_or(0, class_to_u8)),
+            players: AtomicU32::new(0),
+            parked: AtomicBool::new(false),
+            route: ArcSwapOption::empty(),
+            changed: Notify::new(),
+            settings: Mutex::default(),
+        }
+    }
+
+    /// The protocol version; `None` while it is undecided.
+    pub fn class(&self) -> Option<Class> {
+        match self.class.load(Ordering::Relaxed) {
+            1 => Some(Class::V4),
+            2 => Some(Class::V3),
+            3 => Some(Class::V3Legacy),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn bind(&self, class: Class) {
+        self.class.store(class_to_u8(class), Ordering::Relaxed);
+    }
+
+    /// Where requests go, once the link is up.
+    pub fn route(&self) -> Option<Arc<Route>> {
+        self.route.load_full()
+    }
+
+    /// Reads the route without touching its reference count.
+    pub(crate) fn with_route<R>(&self, read: impl FnOnce(&Route) -> R) -> Option<R> {
+        self.route.load().as_deref().map(read)
+    }
+
+    pub(crate) fn set_route(&self, route: Option<Route>) {
+        self.route.store(route.map(Arc::new));
+        self.changed.notify_waiters();
+    }
+
+    /// Live players, as far as the session's requests and answers told.
+    pub fn players(&self) -> u32 {
+        self.players.load(Ordering::Relaxed)
+    }
+
+    /// The client is away and may come back.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// The resuming settings in force.
+    pub fn settings(&self) -> Settings {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what was given and returns the settings then in force.
+    pub(crate) fn update_settings(&self, resuming: Option<bool>, timeout: Option<i64>) -> Settings {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.resuming = resuming.unwrap_or(settings.resuming);
+        settings.timeout = timeout.unwrap_or(settings.timeout);
+        *settings
+    }
+}
+
+const fn class_to_u8(class: Class) -> u8 {
+    match class {
+        Class::V4 => 1,
+        Class::V3 => 2,
+        Class::V3Legacy => 3,
+    }
+}
+
+/// All sessions of the proxy.
+#[derive(Debug, Default)]
+pub struct Directory {
+    sessions: papaya::HashMap<SessionId, Arc<SessionEntry>>,
+}
+
+impl Directory {
+    /// The session with this id.
+    pub fn get(&self, id: &str) -> Option<Arc<SessionEntry>> {
+        self.sessions.pin().get(id).cloned()
+    }
+
+    /// Reads a session without touching its reference count.
+    pub(crate) fn with<R>(&self, id: &str, read: impl FnOnce(&Arc<SessionEntry>) -> R) -> Option<R> {
+        self.sessions.pin().get(id).map(read)
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<SessionEntry>) {
+        self.sessions.pin().insert(entry.id.clone(), entry);
+    }
+
+    pub(crate) fn remove(&self, id: &SessionId) {
+        self.sessions.pin().remove(id);
+    }
+
+    /// All sessions at this moment.
+    pub fn all(&self) -> Vec<Arc<SessionEntry>> {
+        self.sessions.pin().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}

@@ -1,0 +1,280 @@
+//! A socket opened on a bare `/v4` or `/v3`: which protocol it speaks shows only later, by its first op or by a request
+//! of the same client. Until then the proxy says what both versions say alike (`ready`, `stats`) and dials no node.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use lavalink_protocol::detect::Class;
+use lavalink_protocol::id::UserId;
+use lavalink_protocol::late::evidence_from_op;
+use lavalink_protocol::message::Ready;
+use lavalink_protocol::stats::StatsForm;
+use lavalink_protocol::ws::{self, FrameError, Opcode};
+use proxy_core::binding::Caller;
+use tokio::time::sleep;
+
+use super::directory::SessionEntry;
+use super::frames::{Frame, Sink};
+use super::liveness::{Beat, Pulse};
+use super::start::{self, Handshake};
+use super::v4::{self, ClientSide, READY_DELAY, close_slowly};
+use super::{tunnel, v4::close_with};
+use crate::connection::Client;
+use crate::error::{CloseCause, ProxyError};
+use crate::local;
+use crate::shared::Shared;
+use crate::worker::{Ask, Mailbox, Stop, Worker};
+
+/// Frames that are held back for the node until the version is known.
+const MAX_HELD: usize = 64 * 1024;
+
+/// Answers the handshake and waits for evidence.
+pub(crate) async fn start(
+    worker: Rc<Worker>,
+    mut client: Client,
+    stop: Rc<Mailbox<Stop>>,
+    handshake: Box<Handshake>,
+    user: UserId,
+) {
+    let class = worker.shared.config.default_class;
+    if start::write_switching(&mut client, &start::switching(class, &handshake.accept, false))
+        .await
+        .is_err()
+    {
+        return worker.connection_closed(client.record.id);
+    }
+    sleep(READY_DELAY).await;
+    let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
+    let caller = handshake.caller(&client, user);
+    client.record.set_session(entry.id.as_str().into());
+    let asks = worker.session_opened(entry.id.clone());
+    worker.shared.undecided_opened(&caller, &entry);
+    let mut waiting = Waiting {
+        side: Box::new(ClientSide::new(&worker, client, stop)),
+        entry,
+        asks,
+        pulse: Pulse::new(worker.shared.config.ping_interval, worker.shared.config.ping_timeout),
+        held: Vec::new(),
+        op: false,
+        greeted: false,
+    };
+    let decided = poll_fn(|cx| waiting.poll(cx, &worker.shared)).await;
+    worker.shared.undecided_closed(&caller, &waiting.entry);
+    match decided {
+        Decided::Class(class) => go_on(worker, waiting, handshake, user, caller, class).await,
+        Decided::Gone => end(&worker, waiting, None).await,
+        Decided::Close(cause) => end(&worker, waiting, Some(cause)).await,
+    }
+}
+
+async fn end(worker: &Rc<Worker>, mut waiting: Waiting, cause: Option<CloseCause>) {
+    worker.shared.directory.remove(&waiting.entry.id);
+    worker.session_closed(&waiting.entry.id);
+    let Some(cause) = cause else {
+        return worker.connection_closed(waiting.side.client.record.id);
+    };
+    worker.shared.refusals.count_close(cause);
+    close_with(&mut waiting.side, cause).await;
+    close_slowly(Rc::clone(worker), waiting.side).await;
+}
+
+/// The version is known: the socket becomes what it is.
+async fn go_on(
+    worker: Rc<Worker>,
+    waiting: Waiting,
+    handshake: Box<Handshake>,
+    user: UserId,
+    caller: Caller,
+    class: Class,
+) {
+    tracing::debug!(session = %waiting.entry.id, ?class, "undecided socket is bound");
+    waiting.entry.bind(class);
+    waiting.side.client.relabel(&handshake.tenant.name, Some(class));
+    let opened: Result<(), ProxyError> = match class {
+        Class::V4 => match start::open_link(&worker, &handshake.tenant, &handshake.fields).await {
+            Ok((node, socket, node_session)) => {
+                let route = super::directory::Route {
+                    node,
+                    node_session: node_session.clone(),
+                };
+                waiting.entry.set_route(Some(route));
+                let Waiting { side, entry, asks, .. } = waiting;
+                let base = handshake.base;
+                let begin = v4::Begin {
+                    entry,
+                    caller,
+                    base,
+                    side,
+                    asks,
+                    socket,
+                    node,
+                    node_session,
+                    ready_sent: true,
+                };
+                tokio::task::spawn_local(v4::run(worker, begin));
+                return;
+            }
+            Err(error) => Err(error),
+        },
+        Class::V3 | Class::V3Legacy => match tunnel::open(&worker, &handshake, class).await {
+            Ok((node, socket)) => {
+                worker.session_closed(&waiting.entry.id);
+                let Waiting { side, entry, held, .. } = waiting;
+                let begin = tunnel::Begin {
+                    side,
+                    socket,
+                    node,
+                    handshake,
+                    user,
+                    class,
+                    alias: Some(entry),
+                    held,
+                };
+                return tunnel::run(worker, begin).await;
+            }
+            Err(error) => Err(error),
+        },
+    };
+    if let Err(error) = opened {
+        tracing::info!(session = %waiting.entry.id, %error, "no node for a socket whose version became known");
+        end(&worker, waiting, Some(CloseCause::NoNode)).await;
+    }
+}
+
+struct Waiting {
+    side: Box<ClientSide>,
+    entry: Arc<SessionEntry>,
+    asks: Rc<Mailbox<Ask>>,
+    pulse: Pulse,
+    /// Frames of the client, as they came.
+    held: Vec<u8>,
+    /// One of them is an op.
+    op: bool,
+    greeted: bool,
+}
+
+enum Decided {
+    Class(Class),
+    Gone,
+    Close(CloseCause),
+}
+
+impl Waiting {
+    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<Decided> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            self.greet(cx, shared);
+        }
+        while let Poll::Ready(ask) = self.asks.poll_take(cx) {
+            if let Ask::Bind(class) = ask {
+                return Poll::Ready(Decided::Class(class));
+            }
+        }
+        if let Poll::Ready(stop) = self.side.stop.poll_take(cx) {
+            return Poll::Ready(Decided::Close(match stop {
+                Stop::Shutdown => CloseCause::Shutdown,
+                Stop::Disconnect => CloseCause::Disconnected,
+            }));
+        }
+        while let Poll::Ready(beat) = self.pulse.poll(cx) {
+            match beat {
+                Beat::Ping => self.ping(cx),
+                Beat::Check if self.side.unanswered => return Poll::Ready(Decided::Close(CloseCause::HalfOpen)),
+                Beat::Check => {}
+            }
+        }
+        self.poll_client(cx)
+    }
+
+    fn greet(&mut self, cx: &mut Context<'_>, shared: &Shared) {
+        let mut ready = Vec::new();
+        Ready::new(false, self.entry.id.as_str()).write(&mut ready);
+        let mut frames = Vec::new();
+        ws::write_frame(&mut frames, Opcode::Text, &ready);
+        // Without frame figures the message is the same in both versions.
+        ws::write_frame(&mut frames, Opcode::Text, &local::stats(shared, StatsForm::V3Message));
+        self.side.client.record.traffic.messages_out.add(2);
+        self.side.out.write(cx, &mut self.side.client.stream, &frames).ok();
+    }
+
+    fn ping(&mut self, cx: &mut Context<'_>) {
+        let mut frame = Vec::new();
+        ws::write_frame(&mut frame, Opcode::Ping, b"");
+        self.side.unanswered = true;
+        self.side.out.write(cx, &mut self.side.client.stream, &frame).ok();
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Decided> {
+        loop {
+            let ClientSide {
+                client,
+                inbound,
+                out,
+                unanswered,
+                ..
+            } = &mut *self.side;
+            if let Poll::Ready(Err(_)) = out.poll_flush(cx, &mut client.stream) {
+                return Poll::Ready(Decided::Gone);
+            }
+            let mut hold = Hold {
+                held: &mut self.held,
+                op: &mut self.op,
+                pongs: Vec::new(),
+                invalid: None,
+                gone: false,
+            };
+            let read = client.stream.poll_read_scratch(cx, |_, bytes| {
+                (!bytes.is_empty()).then(|| inbound.feed(bytes, &mut hold))
+            });
+            let fed = match read {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(Some(fed))) => fed,
+                Poll::Ready(_) => return Poll::Ready(Decided::Gone),
+            };
+            let Hold {
+                pongs, invalid, gone, ..
+            } = hold;
+            *unanswered = false;
+            out.write(cx, &mut client.stream, &pongs).ok();
+            if let Some(error) = fed.err().or(invalid) {
+                return Poll::Ready(Decided::Close(CloseCause::Protocol(error.close_code())));
+            }
+            if gone {
+                return Poll::Ready(Decided::Close(CloseCause::Protocol(1000)));
+            }
+            if self.op {
+                return Poll::Ready(Decided::Class(Class::V3Legacy));
+            }
+        }
+    }
+}
+
+/// Keeps a client's frames until there is a node for them.
+struct Hold<'a> {
+    held: &'a mut Vec<u8>,
+    op: &'a mut bool,
+    pongs: Vec<u8>,
+    invalid: Option<FrameError>,
+    gone: bool,
+}
+
+impl Sink for Hold<'_> {
+    fn frame(&mut self, frame: &Frame<'_>) -> bool {
+        match frame.head.opcode {
+            Opcode::Text => {
+                *self.op |= evidence_from_op(&frame.unmasked());
+                self.held.extend_from_slice(frame.bytes());
+                if self.held.len() > MAX_HELD {
+                    self.invalid = Some(FrameError::TooLarge);
+                }
+            }
+            Opcode::Ping if self.pongs.len() < 4096 => {
+                ws::write_frame(&mut self.pongs, Opcode::Pong, &frame.unmasked());
+            }
+            Opcode::Close => self.gone = true,
+            _ => {}
+        }
+        self.invalid.is_none() && !self.gone
+    }
+}

@@ -1,0 +1,346 @@
+//! From a handshake that passed its checks to a running WebSocket: resume, or choose a node, dial it, and only then
+//! answer the client, so that a node that fails is a 503 or another node and never a broken socket.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use lavalink_protocol::detect::Class;
+use lavalink_protocol::http::RequestHead;
+use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use lavalink_protocol::message::{PlayerUpdate, Ready};
+use lavalink_protocol::ws::{self, From, Opcode};
+use proxy_core::binding::Caller;
+use proxy_core::pool::NodeId;
+use proxy_core::tenant::Tenant;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+use super::dial::{self, NodeSocket};
+use super::directory::{NewSession, Route, SessionEntry};
+use super::frames::{Frame, Inbound, Sink};
+use super::v4::{self, Begin, ClientSide, READY_DELAY};
+use super::{late, tunnel};
+use crate::connection::Client;
+use crate::error::{CloseCause, ProxyError};
+use crate::respond::{self, To};
+use crate::rest::ask;
+use crate::worker::{Ask, Mailbox, Stop, Worker};
+
+/// A session or tunnel is tried on so many nodes before its client is refused.
+const MAX_TRIES: usize = 3;
+
+/// A handshake that passed Lavalink's checks.
+pub(crate) struct Handshake {
+    /// The version, unless it is still undecided.
+    pub(crate) class: Option<Class>,
+    /// The socket was opened on a bare `/v4` or `/v3`.
+    pub(crate) base: bool,
+    pub(crate) tenant: Arc<Tenant>,
+    /// `None` when it is no number, which Lavalink tells after the 101.
+    pub(crate) user: Option<UserId>,
+    pub(crate) client_name: Option<Box<str>>,
+    /// The accept key for the client's 101.
+    pub(crate) accept: [u8; 28],
+    /// The v4 session to resume.
+    pub(crate) session_id: Option<Box<str>>,
+    /// The v3 key to resume by.
+    pub(crate) resume_key: Option<Box<str>>,
+    /// The client's own header lines, for the node.
+    pub(crate) fields: Vec<u8>,
+    /// The path of a v3 socket on its node, with the client's query.
+    pub(crate) target: Box<str>,
+    /// The path as the client sent it, for the error object.
+    pub(crate) path: Box<str>,
+}
+
+impl Handshake {
+    pub(crate) fn node_fields(head: &RequestHead<'_>) -> Vec<u8> {
+        dial::client_fields(head)
+    }
+
+    pub(crate) fn caller(&self, client: &Client, user: UserId) -> Caller {
+        Caller {
+            tenant: self.tenant.id,
+            user: Some(user),
+            ip: client.record.peer.ip(),
+        }
+    }
+
+    fn to(&self) -> To<'_> {
+        let class = self.class.unwrap_or(Class::V4);
+        To {
+            class,
+            path: &self.path,
+            keep_alive: false,
+            head_only: false,
+        }
+    }
+}
+
+/// A client that came back for its session.
+pub(crate) struct Returning {
+    pub(crate) client: Client,
+    pub(crate) accept: [u8; 28],
+}
+
+/// Takes over the client's connection.
+pub(crate) async fn run(worker: Rc<Worker>, client: Client, stop: Rc<Mailbox<Stop>>, handshake: Box<Handshake>) {
+    let class = handshake.class;
+    client.relabel(&handshake.tenant.name, class);
+    let Some(user) = handshake.user else {
+        return refuse_user(&worker, client, &handshake).await;
+    };
+    match class {
+        Some(Class::V4) => start_v4(worker, client, stop, handshake, user).await,
+        Some(class) => tunnel::start(worker, client, stop, handshake, user, class).await,
+        None => late::start(worker, client, stop, handshake, user).await,
+    }
+}
+
+async fn start_v4(
+    worker: Rc<Worker>,
+    client: Client,
+    stop: Rc<Mailbox<Stop>>,
+    handshake: Box<Handshake>,
+    user: UserId,
+) {
+    if let Some(entry) = resumable(&worker, &handshake, user) {
+        // The session may live with another worker, which then owns the connection.
+        worker.connection_closed(client.record.id);
+        let returning = Box::new(Returning {
+            client,
+            accept: handshake.accept,
+        });
+        return worker.ask(&entry, Ask::Resume(returning));
+    }
+    let entry = Arc::new(SessionEntry::new(new_session(
+        &worker,
+        &handshake,
+        user,
+        Some(Class::V4),
+    )));
+    let mut client = client;
+    match open_link(&worker, &handshake.tenant, &handshake.fields).await {
+        Ok((node, socket, node_session)) => {
+            if write_switching(&mut client, &switching(Class::V4, &handshake.accept, false))
+                .await
+                .is_err()
+            {
+                return worker.connection_closed(client.record.id);
+            }
+            sleep(READY_DELAY).await;
+            let caller = handshake.caller(&client, user);
+            let begin = register(
+                &worker,
+                entry,
+                client,
+                stop,
+                caller,
+                handshake.base,
+                (node, socket, node_session),
+            );
+            tokio::task::spawn_local(v4::run(worker, begin));
+        }
+        Err(error) => refuse(&worker, client, &error, &handshake).await,
+    }
+}
+
+/// Makes the session known to requests.
+fn register(
+    worker: &Worker,
+    entry: Arc<SessionEntry>,
+    client: Client,
+    stop: Rc<Mailbox<Stop>>,
+    caller: Caller,
+    base: bool,
+    (node, socket, node_session): (NodeId, NodeSocket, NodeSessionId),
+) -> Begin {
+    entry.set_route(Some(Route {
+        node,
+        node_session: node_session.clone(),
+    }));
+    worker.shared.directory.insert(Arc::clone(&entry));
+    client.record.set_session(entry.id.as_str().into());
+    let asks = worker.session_opened(entry.id.clone());
+    let side = Box::new(ClientSide::new(worker, client, stop));
+    Begin {
+        entry,
+        caller,
+        base,
+        side,
+        asks,
+        socket,
+        node,
+        node_session,
+        ready_sent: false,
+    }
+}
+
+/// The parked session that the client names, if it is the client's to resume.
+fn resumable(worker: &Worker, handshake: &Handshake, user: UserId) -> Option<Arc<SessionEntry>> {
+    let entry = worker.shared.directory.get(handshake.session_id.as_deref()?)?;
+    (entry.tenant == handshake.tenant.id && entry.user == user && entry.is_parked()).then_some(entry)
+}
+
+pub(crate) fn new_session(worker: &Worker, handshake: &Handshake, user: UserId, class: Option<Class>) -> NewSession {
+    // Session ids open other people's players to whoever guesses one: they come from the operating system's randomness.
+    let id = SessionId::issue(&mut || worker.random());
+    NewSession {
+        id,
+        tenant: handshake.tenant.id,
+        tenant_name: Arc::clone(&handshake.tenant.name),
+        user,
+        client_name: handshake.client_name.clone(),
+        worker: worker.id,
+        class,
+    }
+}
+
+/// Places a v4 session: a socket on the best node, whose `ready` has come.
+pub(crate) async fn open_link(
+    worker: &Rc<Worker>,
+    tenant: &Tenant,
+    fields: &[u8],
+) -> Result<(NodeId, NodeSocket, NodeSessionId), ProxyError> {
+    let mut failed = Vec::new();
+    loop {
+        let node = worker
+            .shared
+            .choose_session(Class::V4, &failed, tenant.nodes.as_deref())?;
+        let error = match open_link_on(worker, node, fields).await {
+            Ok((socket, session)) => return Ok((node, socket, session)),
+            Err(error) => error,
+        };
+        failed.push(node);
+        if failed.len() == MAX_TRIES {
+            return Err(error);
+        }
+    }
+}
+
+async fn open_link_on(
+    worker: &Rc<Worker>,
+    node: NodeId,
+    fields: &[u8],
+) -> Result<(NodeSocket, NodeSessionId), ProxyError> {
+    let pool = worker.pool(node);
+    pool.node.gauges.placed(1);
+    let mut socket = dial::open(worker, &pool.node, &pool.ledger, "/v4/websocket", fields).await?;
+    let limit = worker.shared.config.connect_timeout;
+    match timeout(limit, read_ready(worker, &mut socket)).await {
+        Ok(Ok(session)) => Ok((socket, session)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(ProxyError::NodeTimeout),
+    }
+}
+
+/// Waits for the node's `ready`. Everything read, the `ready` too, stays for the session to read again.
+async fn read_ready(worker: &Worker, socket: &mut NodeSocket) -> Result<NodeSessionId, ProxyError> {
+    loop {
+        let mut find = FindReady(None);
+        Inbound::new(From::Server, worker.shared.config.max_node_message)
+            .feed(&socket.early, &mut find)
+            .map_err(|_| ProxyError::NodeAnswer)?;
+        if let Some(ready) = find.0 {
+            return Ok(NodeSessionId::from(ready.session_id));
+        }
+        let early = &mut socket.early;
+        let read = poll_fn(|cx| {
+            socket.stream.poll_read_scratch(cx, |_, bytes| {
+                early.extend_from_slice(bytes);
+                bytes.len()
+            })
+        });
+        if read.await.map_err(|_| ProxyError::NodeClosed)? == 0 {
+            return Err(ProxyError::NodeClosed);
+        }
+    }
+}
+
+struct FindReady(Option<Ready>);
+
+impl Sink for FindReady {
+    fn frame(&mut self, frame: &Frame<'_>) -> bool {
+        if frame.head.opcode == Opcode::Text {
+            // A `stats` may come first; whatever is no `ready` is passed over here.
+            self.0 = Ready::read(frame.payload()).ok();
+        }
+        self.0.is_none()
+    }
+}
+
+/// The client's 101.
+pub(crate) fn switching(class: Class, accept: &[u8; 28], resumed: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(200);
+    respond::status_line(&mut out, 101, class);
+    respond::field(&mut out, "Session-Resumed", if resumed { "true" } else { "false" });
+    out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ");
+    out.extend_from_slice(accept);
+    out.extend_from_slice(b"\r\n\r\n");
+    out
+}
+
+pub(crate) async fn write_switching(client: &mut Client, bytes: &[u8]) -> std::io::Result<()> {
+    client.stream.write_all(bytes).await?;
+    client.stream.flush().await
+}
+
+/// Answers a handshake that cannot be served.
+pub(crate) async fn refuse(worker: &Worker, mut client: Client, error: &ProxyError, handshake: &Handshake) {
+    let (bytes, answer) = respond::error(error, handshake.to());
+    worker.shared.refusals.count(&answer);
+    tracing::info!(connection = client.record.id, %error, reason = answer.reason, "handshake refused");
+    client.stream.write_all(&bytes).await.ok();
+    client.stream.shutdown().await.ok();
+    worker.connection_closed(client.record.id);
+}
+
+/// Lavalink accepts a `User-Id` that is no number and closes the socket with 1011.
+async fn refuse_user(worker: &Worker, mut client: Client, handshake: &Handshake) {
+    let class = handshake.class.unwrap_or(Class::V4);
+    let cause = CloseCause::UserIdNotNumeric;
+    worker.shared.refusals.count_close(cause);
+    let mut bytes = switching(class, &handshake.accept, false);
+    let (code, reason) = cause.code();
+    ws::write_frame(&mut bytes, Opcode::Close, &ws::close_payload(code, reason));
+    write_switching(&mut client, &bytes).await.ok();
+    client.stream.shutdown().await.ok();
+    worker.connection_closed(client.record.id);
+}
+
+/// After a resume every player gets one `playerUpdate`, made from the node's own answer.
+pub(crate) fn fetch_player_updates(worker: &Rc<Worker>, entry: &Arc<SessionEntry>) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    tokio::task::spawn_local(async move {
+        let Some(route) = entry.route() else { return };
+        let path = format!("/v4/sessions/{}/players", route.node_session);
+        let limit = worker.shared.config.response_timeout;
+        let pool = worker.pool(route.node);
+        let Ok(answer) = ask::get(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await else {
+            return;
+        };
+        for message in player_updates(&answer.body) {
+            worker.ask(&entry, Ask::Message(message));
+        }
+    });
+}
+
+/// A `playerUpdate` for each player in the answer to `GET .../players`.
+fn player_updates(players: &[u8]) -> Vec<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Player {
+        guild_id: lavalink_protocol::id::GuildId,
+        state: lavalink_protocol::message::PlayerState,
+    }
+    let players: Vec<Player> = serde_json::from_slice(players).unwrap_or_default();
+    players
+        .into_iter()
+        .map(|player| {
+            let mut message = Vec::new();
+            PlayerUpdate::new(player.guild_id, player.state).write(&mut message);
+            message
+        })
+        .collect()
+}

@@ -1,0 +1,774 @@
+//! A v4 session: one task that owns the client's socket and the links to nodes, carries out what the core's machine
+//! decides, and forwards node messages as the bytes they came.
+//!
+//! The client's socket may be gone while the session is parked; then messages go to the machine's queue.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use lavalink_protocol::detect::{Binding, Class};
+use lavalink_protocol::envelope::{Envelope, Op};
+use lavalink_protocol::message::Ready;
+use lavalink_protocol::stats::{Stats, StatsForm};
+use lavalink_protocol::ws::{self, FrameError, From, Opcode};
+use proxy_core::binding::Caller;
+use proxy_core::health::Signal;
+use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
+use proxy_core::session::links::LinkId;
+use proxy_core::session::machine::{Disposition, Effect, EndReason, Input, LinkLoss, Machine};
+
+use super::dial::NodeSocket;
+use super::directory::SessionEntry;
+use super::frames::{Frame, Inbound, Outbound, Sink};
+use super::liveness::{Beat, Pulse};
+use super::start;
+use crate::connection::Client;
+use crate::error::CloseCause;
+use crate::local;
+use crate::transport::deadline::Deadline;
+use crate::usage::LinkRecord;
+use crate::worker::{Ask, Mailbox, Stop, Worker};
+
+/// Between a 101 and the `ready` after it: some clients lose a frame that arrives in the same read as the 101.
+pub(crate) const READY_DELAY: Duration = Duration::from_millis(5);
+/// How long the node's own first `stats` is waited for before one is made from what is known.
+const EARLY_STATS: Duration = Duration::from_secs(1);
+/// How long a closing handshake may take before the socket is dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// The client's end of a session.
+pub(crate) struct ClientSide {
+    pub(crate) client: Client,
+    pub(crate) stop: Rc<Mailbox<Stop>>,
+    pub(crate) inbound: Inbound,
+    pub(crate) out: Outbound,
+    /// A ping was sent and nothing came since.
+    pub(crate) unanswered: bool,
+}
+
+impl ClientSide {
+    pub(crate) fn new(worker: &Worker, mut client: Client, stop: Rc<Mailbox<Stop>>) -> Self {
+        let mut inbound = Inbound::new(From::Client, worker.shared.config.max_client_message);
+        inbound.preload(&std::mem::take(&mut client.inbox.bytes));
+        Self {
+            client,
+            stop,
+            inbound,
+            out: Outbound::default(),
+            unanswered: false,
+        }
+    }
+}
+
+/// A node's end of a session.
+struct LinkSide {
+    id: LinkId,
+    node: NodeId,
+    key: LinkKey,
+    socket: crate::transport::Stream,
+    inbound: Inbound,
+    out: Outbound,
+    unanswered: bool,
+    record: LinkRecord,
+    _guard: LinkGuard,
+}
+
+/// See the module.
+pub(crate) struct Session {
+    worker: Rc<Worker>,
+    entry: Arc<SessionEntry>,
+    machine: Machine,
+    caller: Caller,
+    base: bool,
+    side: Option<Box<ClientSide>>,
+    link: Option<Box<LinkSide>>,
+    asks: Rc<Mailbox<Ask>>,
+    /// A client that resumes: its 101 is written, its `ready` waits for [`READY_DELAY`].
+    returning: Option<Box<ClientSide>>,
+    ready_at: Deadline,
+    early_stats: Deadline,
+    wake: Deadline,
+    pulse: Pulse,
+    effects: VecDeque<Effect>,
+    /// `ready` went out before there was a link, while the version was undecided.
+    ready_sent: bool,
+    ended: Option<EndReason>,
+}
+
+/// What a session starts from.
+pub(crate) struct Begin {
+    pub(crate) entry: Arc<SessionEntry>,
+    pub(crate) caller: Caller,
+    pub(crate) base: bool,
+    pub(crate) side: Box<ClientSide>,
+    pub(crate) asks: Rc<Mailbox<Ask>>,
+    pub(crate) socket: NodeSocket,
+    pub(crate) node: NodeId,
+    pub(crate) node_session: lavalink_protocol::id::NodeSessionId,
+    pub(crate) ready_sent: bool,
+}
+
+/// Runs a session whose link is up and whose client has its 101, until it ends.
+pub(crate) async fn run(worker: Rc<Worker>, begin: Begin) {
+    let mut session = Session::new(worker, begin);
+    poll_fn(|cx| session.poll(cx)).await;
+    session.finish().await;
+}
+
+impl Session {
+    fn new(worker: Rc<Worker>, begin: Begin) -> Self {
+        let config = &worker.shared.config;
+        let Begin {
+            entry,
+            caller,
+            base,
+            side,
+            asks,
+            socket,
+            node,
+            node_session,
+            ready_sent,
+        } = begin;
+        let id = LinkId(0);
+        let mut inbound = Inbound::new(From::Server, config.max_node_message);
+        inbound.preload(&socket.early);
+        let link = LinkSide {
+            id,
+            node,
+            key: LinkKey(worker.connection_id()),
+            socket: socket.stream,
+            inbound,
+            out: Outbound::default(),
+            unanswered: false,
+            record: socket.record,
+            _guard: socket.guard,
+        };
+        let mut machine = Machine::new(config.sessions);
+        let settings = entry.settings();
+        let mut effects = Vec::new();
+        let now = Instant::now();
+        machine.handle(
+            Input::SessionUpdated {
+                resuming: Some(settings.resuming),
+                timeout: Some(settings.timeout),
+            },
+            now,
+            &mut effects,
+        );
+        machine.handle(
+            Input::LinkUp {
+                link: id,
+                node,
+                node_session,
+            },
+            now,
+            &mut effects,
+        );
+        worker.shared.socket_opened(&caller, Binding { class: Class::V4, base });
+        Self {
+            pulse: Pulse::new(config.ping_interval, config.ping_timeout),
+            entry,
+            machine,
+            caller,
+            base,
+            side: Some(side),
+            link: Some(Box::new(link)),
+            asks,
+            returning: None,
+            ready_at: Deadline::default(),
+            early_stats: Deadline::default(),
+            wake: Deadline::default(),
+            effects: effects.into(),
+            ready_sent,
+            ended: None,
+            worker,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.carry_out(cx);
+            if self.ended.is_some() {
+                return Poll::Ready(());
+            }
+            let busy = self.poll_asks(cx) | self.poll_clocks(cx) | self.poll_client(cx) | self.poll_link(cx);
+            if !busy && self.effects.is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    // --- what the machine decides ------------------------------------------------------------------------------------
+
+    fn handle(&mut self, input: Input) {
+        let mut effects = Vec::new();
+        self.machine.handle(input, Instant::now(), &mut effects);
+        self.effects.extend(effects);
+    }
+
+    fn carry_out(&mut self, cx: &mut Context<'_>) {
+        while let Some(effect) = self.effects.pop_front() {
+            match effect {
+                Effect::SendReady { resumed } => self.send_ready(cx, resumed),
+                Effect::SendEarlyStats => self.early_stats.set(EARLY_STATS),
+                Effect::Replay(queue) => queue.iter().for_each(|message| self.send_text(cx, message)),
+                Effect::SendPlayerUpdates(_) => start::fetch_player_updates(&self.worker, &self.entry),
+                Effect::CloseLink(_) => self.close_link(cx),
+                Effect::CloseClient { code, reason } => self.close_client(cx, code, reason),
+                Effect::WakeAt(at) => self.wake.set_at(at.into()),
+                Effect::End(reason) => self.ended = Some(reason),
+            }
+        }
+    }
+
+    fn send_ready(&mut self, cx: &mut Context<'_>, resumed: bool) {
+        if std::mem::take(&mut self.ready_sent) {
+            return;
+        }
+        let mut message = Vec::new();
+        Ready::new(resumed, self.entry.id.as_str()).write(&mut message);
+        self.send_text(cx, &message);
+    }
+
+    fn send_text(&mut self, cx: &mut Context<'_>, message: &[u8]) {
+        let mut frame = Vec::with_capacity(message.len() + ws::MAX_HEAD);
+        ws::write_frame(&mut frame, Opcode::Text, message);
+        if let Some(side) = &mut self.side {
+            side.client.record.traffic.messages_out.add(1);
+            if side.out.write(cx, &mut side.client.stream, &frame).is_err() {
+                self.client_lost();
+            }
+        }
+    }
+
+    fn close_link(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut link) = self.link.take() {
+            let mut frame = Vec::new();
+            ws::write_masked_frame(&mut frame, Opcode::Close, &ws::close_payload(1000, ""), [0; 4]);
+            // Best effort: a node destroys the players of a closed socket whether it was told or not.
+            link.out.write(cx, &mut link.socket, &frame).ok();
+            self.forget_link(&link);
+        }
+    }
+
+    fn forget_link(&self, link: &LinkSide) {
+        self.entry.set_route(None);
+        self.worker
+            .shared
+            .change_pool(|pool| pool.link_closed(link.node, link.key));
+    }
+
+    fn close_client(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) {
+        if let Some(mut side) = self.side.take() {
+            let mut frame = Vec::new();
+            ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
+            if side.out.write(cx, &mut side.client.stream, &frame).is_ok() {
+                tokio::task::spawn_local(close_slowly(Rc::clone(&self.worker), side));
+            } else {
+                self.worker.connection_closed(side.client.record.id);
+            }
+        }
+    }
+
+    // --- asks and clocks ---------------------------------------------------------------------------------------------
+
+    fn poll_asks(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        while let Poll::Ready(ask) = self.asks.poll_take(cx) {
+            busy = true;
+            let link = LinkId(0);
+            match ask {
+                Ask::PlayerSeen(guild) => self.handle(Input::PlayerSeen { guild, link }),
+                Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild }),
+                Ask::Settings { resuming, timeout } => {
+                    self.handle(Input::SessionUpdated {
+                        resuming: Some(resuming),
+                        timeout: Some(timeout),
+                    });
+                }
+                Ask::Bind(_) => {}
+                Ask::Shutdown if self.side.is_none() => self.shut_down(),
+                // The connection is told too.
+                Ask::Shutdown => {}
+                Ask::Message(message) => self.send_text(cx, &message),
+                Ask::Resume(returning) => self.take_back(cx, returning),
+            }
+            self.entry
+                .players
+                .store(self.machine.players().len() as u32, Ordering::Relaxed);
+        }
+        let stop = match &self.side {
+            Some(side) => side.stop.poll_take(cx),
+            None => Poll::Pending,
+        };
+        if let Poll::Ready(stop) = stop {
+            busy = true;
+            match stop {
+                Stop::Shutdown => self.shut_down(),
+                Stop::Disconnect => {
+                    self.worker.shared.refusals.count_close(CloseCause::Disconnected);
+                    let (code, reason) = CloseCause::Disconnected.code();
+                    self.close_client(cx, code, reason);
+                    self.client_lost();
+                }
+            }
+        }
+        busy
+    }
+
+    fn shut_down(&mut self) {
+        self.worker.shared.refusals.count_close(CloseCause::Shutdown);
+        self.handle(Input::Shutdown);
+    }
+
+    /// A client with this session's id has passed the handshake.
+    fn take_back(&mut self, cx: &mut Context<'_>, returning: Box<start::Returning>) {
+        let start::Returning { client, accept } = *returning;
+        if !self.machine.is_parked() || self.returning.is_some() {
+            // The session ended, or another handshake was quicker, since the request looked.
+            return;
+        }
+        let stop = self.worker.connection_opened(client.record.id);
+        let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
+        if side
+            .out
+            .write(cx, &mut side.client.stream, &start::switching(Class::V4, &accept, true))
+            .is_err()
+        {
+            self.worker.connection_closed(side.client.record.id);
+            return;
+        }
+        side.client.record.set_session(self.entry.id.as_str().into());
+        self.returning = Some(side);
+        self.ready_at.set(READY_DELAY);
+    }
+
+    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        if self.returning.is_some() && self.ready_at.poll(cx).is_ready() {
+            self.side = self.returning.take();
+            self.ready_at.clear();
+            self.entry.parked.store(false, Ordering::Relaxed);
+            self.worker.shared.socket_opened(
+                &self.caller,
+                Binding {
+                    class: Class::V4,
+                    base: self.base,
+                },
+            );
+            self.handle(Input::ClientBack);
+            // `ready` and what was queued leave before anything that the link brings.
+            self.carry_out(cx);
+            busy = true;
+        }
+        if self.early_stats.poll(cx).is_ready() {
+            self.early_stats.clear();
+            let stats = local::stats(&self.worker.shared, StatsForm::V4Message);
+            self.send_text(cx, &stats);
+        }
+        if self.wake.poll(cx).is_ready() {
+            self.wake.clear();
+            self.handle(Input::Tick);
+            busy = true;
+        }
+        while let Poll::Ready(beat) = self.pulse.poll(cx) {
+            busy = true;
+            match beat {
+                Beat::Ping => self.ping(cx),
+                Beat::Check => self.check(),
+            }
+        }
+        busy
+    }
+
+    fn ping(&mut self, cx: &mut Context<'_>) {
+        let mut frame = Vec::with_capacity(8);
+        if let Some(side) = &mut self.side {
+            ws::write_frame(&mut frame, Opcode::Ping, b"");
+            side.unanswered = true;
+            if side.out.write(cx, &mut side.client.stream, &frame).is_err() {
+                self.client_lost();
+            }
+        }
+        frame.clear();
+        if let Some(link) = &mut self.link {
+            ws::write_masked_frame(&mut frame, Opcode::Ping, b"", [0; 4]);
+            link.unanswered = true;
+            if link.out.write(cx, &mut link.socket, &frame).is_err() {
+                self.link_lost(LinkLoss::Broken);
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        if self.side.as_ref().is_some_and(|side| side.unanswered) {
+            self.worker.shared.refusals.count_close(CloseCause::HalfOpen);
+            self.client_lost();
+        }
+        if self.link.as_ref().is_some_and(|link| link.unanswered) {
+            self.link_lost(LinkLoss::Broken);
+        }
+    }
+
+    // --- the client's socket -----------------------------------------------------------------------------------------
+
+    fn client_lost(&mut self) {
+        if let Some(side) = self.side.take() {
+            self.worker.connection_closed(side.client.record.id);
+        }
+        self.worker.shared.socket_closed(
+            &self.caller,
+            Binding {
+                class: Class::V4,
+                base: self.base,
+            },
+        );
+        self.handle(Input::ClientLost);
+        self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(side) = &mut self.side else { return false };
+        match side.out.poll_flush(cx, &mut side.client.stream) {
+            Poll::Ready(Err(_)) => {
+                self.client_lost();
+                return true;
+            }
+            Poll::Ready(Ok(())) => {}
+            Poll::Pending if side.out.len() > self.worker.shared.config.client_queue_bytes => {
+                self.worker.shared.refusals.count_close(CloseCause::SlowClient);
+                tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
+                self.client_lost();
+                return true;
+            }
+            Poll::Pending => {}
+        }
+        let ClientSide { client, inbound, .. } = &mut **side;
+        let mut heard = Heard::default();
+        let read = client.stream.poll_read_scratch(cx, |_, bytes| {
+            if bytes.is_empty() {
+                Ok(false)
+            } else {
+                heard.feed(inbound, bytes).map(|()| true)
+            }
+        });
+        match read {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(Ok(true))) => side.unanswered = false,
+            Poll::Ready(Ok(Ok(false)) | Err(_)) => {
+                self.client_lost();
+                return true;
+            }
+            Poll::Ready(Ok(Err(error))) => {
+                self.refuse_frame(cx, error.close_code());
+                return true;
+            }
+        }
+        side.client.record.traffic.messages_in.add(heard.messages);
+        if !heard.pongs.is_empty() {
+            side.out.write(cx, &mut side.client.stream, &heard.pongs).ok();
+        }
+        match heard.end {
+            None => {}
+            Some(End::Binary) => self.refuse_frame(cx, 1003),
+            Some(End::Close(code)) => {
+                self.close_client(cx, code, "");
+                self.client_lost();
+            }
+        }
+        true
+    }
+
+    /// The client sent what no client of Lavalink sends.
+    fn refuse_frame(&mut self, cx: &mut Context<'_>, code: u16) {
+        let cause = CloseCause::Protocol(code);
+        self.worker.shared.refusals.count_close(cause);
+        self.close_client(cx, code, cause.code().1);
+        self.client_lost();
+    }
+
+    // --- the link's socket -------------------------------------------------------------------------------------------
+
+    fn link_lost(&mut self, why: LinkLoss) {
+        let Some(link) = self.link.take() else { return };
+        self.forget_link(&link);
+        tracing::info!(session = %self.entry.id, node = %self.worker.pool(link.node).node.name, ?why, "link lost");
+        if why == LinkLoss::Broken {
+            self.worker.shared.signal(link.node, Signal::LinkLost);
+        }
+        self.worker.shared.refusals.count_close(CloseCause::LinkLost);
+        self.handle(Input::LinkLost { link: link.id, why });
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(link) = &mut self.link else { return false };
+        if let Poll::Ready(Err(_)) = link.out.poll_flush(cx, &mut link.socket) {
+            self.link_lost(LinkLoss::Broken);
+            return true;
+        }
+        let LinkSide {
+            socket, inbound, id, ..
+        } = &mut **link;
+        let (machine, side) = (&mut self.machine, self.side.as_deref_mut());
+        let read = socket.poll_read_scratch(cx, |cx, bytes| {
+            (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id).run(inbound, bytes))
+        });
+        let (relayed, outcome) = match read {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(None) | Err(_)) => {
+                self.link_lost(LinkLoss::Broken);
+                return true;
+            }
+            Poll::Ready(Ok(Some(done))) => done,
+        };
+        link.unanswered = false;
+        link.record.traffic.messages_in.add(relayed.received);
+        if !relayed.pongs.is_empty() {
+            link.out.write(cx, &mut link.socket, &relayed.pongs).ok();
+        }
+        if let Some(side) = &self.side {
+            side.client.record.traffic.messages_out.add(relayed.forwarded);
+        }
+        self.effects.extend(relayed.effects);
+        if let Some(stats) = relayed.stats {
+            self.early_stats.clear();
+            self.note_stats(&stats);
+        }
+        if relayed.client_failed {
+            self.client_lost();
+        }
+        match (outcome, relayed.closed) {
+            (Err(error), _) => {
+                tracing::warn!(session = %self.entry.id, %error, "a node sent no valid WebSocket frame");
+                self.link_lost(LinkLoss::Broken);
+            }
+            (Ok(()), Some(code)) => self.link_lost(LinkLoss::Closed { code }),
+            (Ok(()), None) => {}
+        }
+        true
+    }
+
+    fn note_stats(&self, payload: &[u8]) {
+        let Some(link) = &self.link else { return };
+        if let Ok(stats) = Stats::read(payload) {
+            let players = self.machine.players().on(link.id) as u32;
+            self.worker.shared.link_reported(link.node, link.key, players, stats);
+        }
+    }
+
+    // --- the end -----------------------------------------------------------------------------------------------------
+
+    async fn finish(self) {
+        let reason = self.ended.unwrap_or(EndReason::ClientGone);
+        tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
+        self.worker.shared.directory.remove(&self.entry.id);
+        self.worker.session_closed(&self.entry.id);
+        if let Some(side) = self.side {
+            self.worker.shared.socket_closed(
+                &self.caller,
+                Binding {
+                    class: Class::V4,
+                    base: self.base,
+                },
+            );
+            self.worker.connection_closed(side.client.record.id);
+        }
+        if let Some(returning) = self.returning {
+            self.worker.connection_closed(returning.client.record.id);
+        }
+    }
+}
+
+/// Writes a close frame, as far as the socket takes it.
+pub(crate) async fn close_with(side: &mut ClientSide, cause: CloseCause) {
+    let (code, reason) = cause.code();
+    let mut frame = Vec::new();
+    ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
+    poll_fn(|cx| {
+        side.out.write(cx, &mut side.client.stream, &frame).ok();
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Lets a close frame leave and waits for the client's own, within a limit.
+pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) {
+    let id = side.client.record.id;
+    let work = poll_fn(|cx| {
+        let ClientSide {
+            client, out, inbound, ..
+        } = &mut *side;
+        if let Poll::Ready(Err(_)) = out.poll_flush(cx, &mut client.stream) {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut heard = Heard::default();
+            let read = client.stream.poll_read_scratch(cx, |_, bytes| {
+                !bytes.is_empty() && heard.feed(inbound, bytes).is_ok() && heard.end.is_none()
+            });
+            match read {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    });
+    tokio::time::timeout(CLOSE_LIMIT, work).await.ok();
+    worker.connection_closed(id);
+}
+
+/// What a client said. A v4 client says nothing by text: Lavalink drops it, and so does the proxy.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) messages: u64,
+    /// Pong frames that answer its pings.
+    pub(crate) pongs: Vec<u8>,
+    pub(crate) end: Option<End>,
+    /// What it said is against the protocol.
+    invalid: Option<FrameError>,
+}
+
+/// How a client ended its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A close frame; the code to answer with.
+    Close(u16),
+    /// A binary frame, which Lavalink closes with 1003.
+    Binary,
+}
+
+/// Pongs that are kept for one read; a client that floods pings gets no more of them than this.
+const MAX_PONGS: usize = 4096;
+
+impl Sink for Heard {
+    fn frame(&mut self, frame: &Frame<'_>) -> bool {
+        match frame.head.opcode {
+            Opcode::Text => {
+                self.messages += 1;
+                if std::str::from_utf8(&frame.unmasked()).is_err() {
+                    self.invalid = Some(FrameError::Utf8);
+                }
+            }
+            Opcode::Binary => self.end = Some(End::Binary),
+            Opcode::Ping if self.pongs.len() < MAX_PONGS => {
+                ws::write_frame(&mut self.pongs, Opcode::Pong, &frame.unmasked());
+            }
+            Opcode::Close => match ws::read_close(&frame.unmasked()) {
+                Ok((1005, _)) => self.end = Some(End::Close(1000)),
+                Ok((code, _)) => self.end = Some(End::Close(code)),
+                Err(error) => self.invalid = Some(error),
+            },
+            _ => {}
+        }
+        self.end.is_none() && self.invalid.is_none()
+    }
+}
+
+impl Heard {
+    fn feed(&mut self, inbound: &mut Inbound, bytes: &[u8]) -> Result<(), FrameError> {
+        inbound.feed(bytes, self)?;
+        self.invalid.map_or(Ok(()), Err)
+    }
+}
+
+/// One read from a link on its way to the client: frames that go on unchanged are written in one piece.
+struct Relay<'a, 'c> {
+    cx: &'a mut Context<'c>,
+    machine: &'a mut Machine,
+    side: Option<&'a mut ClientSide>,
+    link: LinkId,
+    /// Frames that are next to each other in the buffer and all go on.
+    run: Range<usize>,
+    relayed: Relayed,
+}
+
+/// What one read from a link brought.
+#[derive(Default)]
+struct Relayed {
+    forwarded: u64,
+    received: u64,
+    effects: Vec<Effect>,
+    pongs: Vec<u8>,
+    /// The node closed its socket with this code.
+    closed: Option<u16>,
+    /// The payload of the last `stats`.
+    stats: Option<Vec<u8>>,
+    client_failed: bool,
+}
+
+impl<'a, 'c> Relay<'a, 'c> {
+    fn new(cx: &'a mut Context<'c>, machine: &'a mut Machine, side: Option<&'a mut ClientSide>, link: LinkId) -> Self {
+        Self {
+            cx,
+            machine,
+            side,
+            link,
+            run: 0..0,
+            relayed: Relayed::default(),
+        }
+    }
+
+    fn run(mut self, inbound: &mut Inbound, bytes: &[u8]) -> (Relayed, Result<(), FrameError>) {
+        let outcome = inbound.feed(bytes, &mut self);
+        (self.relayed, outcome)
+    }
+
+    fn take_message(&mut self, frame: &Frame<'_>) {
+        let envelope = Envelope::read(frame.payload());
+        if envelope.op == Op::Stats {
+            self.relayed.stats = Some(frame.payload().to_vec());
+        }
+        match self.machine.message(self.link, &envelope) {
+            Disposition::Forward => {
+                self.relayed.forwarded += 1;
+                if self.run.is_empty() || self.run.end != frame.at.start {
+                    self.flush(frame.data);
+                    self.run.start = frame.at.start;
+                }
+                self.run.end = frame.at.end;
+            }
+            Disposition::Swallow => {}
+            Disposition::Enqueue => self
+                .machine
+                .enqueue(&envelope, frame.payload(), &mut self.relayed.effects),
+        }
+    }
+
+    /// Writes the run to the client.
+    fn flush(&mut self, data: &[u8]) {
+        let run = std::mem::take(&mut self.run);
+        if let Some(side) = &mut self.side
+            && !run.is_empty()
+        {
+            self.relayed.client_failed |= side.out.write(self.cx, &mut side.client.stream, &data[run]).is_err();
+        }
+    }
+}
+
+impl Sink for Relay<'_, '_> {
+    fn frame(&mut self, frame: &Frame<'_>) -> bool {
+        match frame.head.opcode {
+            Opcode::Text => {
+                self.relayed.received += 1;
+                self.take_message(frame);
+            }
+            Opcode::Ping => ws::write_masked_frame(&mut self.relayed.pongs, Opcode::Pong, frame.payload(), [0; 4]),
+            Opcode::Close => {
+                self.relayed.closed = Some(ws::read_close(frame.payload()).map_or(1002, |(code, _)| code));
+                return false;
+            }
+            Opcode::Pong | Opcode::Binary | Opcode::Continuation => {}
+        }
+        true
+    }
+
+    fn buffer_ends(&mut self, data: &[u8]) {
+        self.flush(data);
+    }
+}

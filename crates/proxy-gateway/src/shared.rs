@@ -1,0 +1,338 @@
+//! What all worker threads, the probe and the admin listener share. Everything that requests read on their way is read
+//! without a lock; locks are for what happens seldom (a connection opens, a node fails, a version is remembered).
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use lavalink_protocol::detect::{Binding, Class};
+use lavalink_protocol::generation::Generation;
+use lavalink_protocol::info::Info;
+use lavalink_protocol::stats::Stats;
+use proxy_core::binding::{BindingSettings, Bindings, Caller};
+use proxy_core::health::{Signal, Transition};
+use proxy_core::limits::Connections;
+use proxy_core::placement::{self, NoNode, Want, Wanted};
+use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
+use tokio::sync::mpsc;
+
+use crate::config::GatewayConfig;
+use crate::error::{ProxyError, Refusals};
+use crate::node::Node;
+use crate::session::directory::{Directory, SessionEntry};
+use crate::session::keys::ResumeKeys;
+use crate::transport::tls::TlsError;
+use crate::usage::{ClientLedger, ClientUsage, NodeLedger, Totals, Traffic};
+use crate::worker::WorkerMessage;
+
+/// See the module.
+pub struct Shared {
+    /// The settings of this run.
+    pub config: GatewayConfig,
+    /// By node id.
+    pub nodes: Vec<Arc<Node>>,
+    /// All sessions.
+    pub directory: Directory,
+    /// Refused requests and closed sockets by reason.
+    pub refusals: Refusals,
+    /// Client side, by worker.
+    pub client_ledgers: Vec<Arc<ClientLedger>>,
+    /// Node side, by worker and node.
+    pub node_ledgers: Vec<Vec<Arc<NodeLedger>>>,
+    /// What probes moved, by node; part of the node side.
+    pub probe_ledger: Vec<Arc<Traffic>>,
+    /// When the proxy started.
+    pub started: Instant,
+    /// Which node knows a v3 resume key.
+    pub(crate) resume_keys: Mutex<ResumeKeys>,
+    /// Sockets whose version is undecided, so that requests need not look for them when there are none.
+    pub(crate) undecided: AtomicUsize,
+    undecided_sockets: Mutex<Vec<(Caller, Arc<SessionEntry>)>>,
+    pub(crate) limits: Mutex<Connections>,
+    pool: Mutex<Pool>,
+    snapshot: ArcSwap<PoolSnapshot>,
+    bindings: Mutex<Bindings>,
+    /// Whether any socket was opened on a bare `/v4` or `/v3`: without one, versioned paths need no memory.
+    any_base: AtomicBool,
+    stopping: AtomicBool,
+    workers: Vec<mpsc::Sender<WorkerMessage>>,
+}
+
+impl Shared {
+    /// # Errors
+    /// When a node's TLS settings cannot be used.
+    pub(crate) fn new(config: GatewayConfig, workers: Vec<mpsc::Sender<WorkerMessage>>) -> Result<Self, TlsError> {
+        let now = Instant::now();
+        let mut pool = Pool::new(config.health, fastrand::u64(..));
+        let mut nodes = Vec::with_capacity(config.nodes.len());
+        for node in &config.nodes {
+            let id = pool.add(node.spec.clone(), now);
+            pool.set_draining(id, node.drain, now);
+            let gauges = pool
+                .snapshot()
+                .get(id)
+                .map(|view| Arc::clone(&view.gauges))
+                .unwrap_or_default();
+            nodes.push(Arc::new(Node::new(id, node.address.clone(), gauges)?));
+        }
+        let threads = workers.len();
+        Ok(Self {
+            directory: Directory::default(),
+            refusals: Refusals::default(),
+            client_ledgers: (0..threads).map(|_| Arc::default()).collect(),
+            node_ledgers: (0..threads)
+                .map(|_| nodes.iter().map(|_| Arc::default()).collect())
+                .collect(),
+            probe_ledger: nodes.iter().map(|_| Arc::default()).collect(),
+            started: now,
+            resume_keys: Mutex::default(),
+            undecided: AtomicUsize::new(0),
+            undecided_sockets: Mutex::default(),
+            limits: Mutex::new(Connections::new(config.limits)),
+            snapshot: ArcSwap::new(pool.snapshot()),
+            pool: Mutex::new(pool),
+            bindings: Mutex::new(Bindings::new(BindingSettings::default())),
+            any_base: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            workers,
+            nodes,
+            config,
+        })
+    }
+
+    /// What is known of the nodes now.
+    pub fn pool(&self) -> arc_swap::Guard<Arc<PoolSnapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The proxy is shutting down.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        (0..self.workers.len()).for_each(|worker| self.send(worker, WorkerMessage::Shutdown));
+    }
+
+    pub(crate) fn send(&self, worker: usize, message: WorkerMessage) {
+        if self.workers[worker].try_send(message).is_err() {
+            tracing::warn!(worker, "a worker's inbox is full, a message to it is lost");
+        }
+    }
+
+    /// The client side's figures of this moment, all views from one reading.
+    pub fn client_usage(&self) -> ClientUsage {
+        let mut usage = ClientUsage::default();
+        self.client_ledgers.iter().for_each(|ledger| ledger.collect(&mut usage));
+        usage
+    }
+
+    /// The node side's figures of one node, probes included, and how many links it has.
+    pub fn node_usage(&self, node: NodeId) -> (Totals, usize) {
+        let index = usize::from(node.0);
+        let mut sum = (self.probe_ledger[index].totals(), 0);
+        for worker in &self.node_ledgers {
+            let (totals, links) = worker[index].totals();
+            sum.0 += totals;
+            sum.1 += links;
+        }
+        sum
+    }
+
+    /// Closes a client connection, as an operator asks.
+    pub fn disconnect(&self, connection: u64) {
+        // A client that resumed may have moved to another worker than the one in its number.
+        (0..self.workers.len()).for_each(|worker| self.send(worker, WorkerMessage::Disconnect(connection)));
+    }
+
+    /// Takes a node out of placement or puts it back; `false` when there is no such node.
+    pub fn set_draining(&self, name: &str, draining: bool) -> bool {
+        self.change_pool(|pool| {
+            let id = pool.find(name)?;
+            let transition = pool.set_draining(id, draining, Instant::now());
+            self.log_transition(id, transition);
+            Some(())
+        })
+        .is_some()
+    }
+
+    // --- nodes -------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn change_pool<R>(&self, change: impl FnOnce(&mut Pool) -> R) -> R {
+        let mut pool = lock(&self.pool);
+        let result = change(&mut pool);
+        self.snapshot.store(pool.snapshot());
+        result
+    }
+
+    pub(crate) fn signal(&self, node: NodeId, signal: Signal) {
+        let transition = self.change_pool(|pool| pool.signal(node, signal, Instant::now()));
+        self.log_transition(node, transition);
+    }
+
+    /// Traffic could not reach the node.
+    pub(crate) fn node_unreachable(&self, node: NodeId, error: &io::Error) {
+        tracing::debug!(node = %self.nodes[usize::from(node.0)].name, %error, "node could not be reached");
+        self.signal(node, Signal::ConnectError);
+    }
+
+    /// The node took a request and failed it.
+    pub(crate) fn node_failed(&self, node: NodeId) {
+        self.signal(node, Signal::RequestFailed);
+    }
+
+    pub(crate) fn log_transition(&self, node: NodeId, transition: Option<Transition>) {
+        if let Some(Transition { from, to, why, .. }) = transition {
+            let name = &self.nodes[usize::from(node.0)].name;
+            tracing::info!(node = %name, %from, %to, %why, "node changed its state");
+        }
+    }
+
+    /// A node's `stats` came over a link of a session with so many players there.
+    pub(crate) fn link_reported(&self, node: NodeId, link: LinkKey, players: u32, stats: Stats) {
+        self.change_pool(|pool| pool.reported(node, Some((link, players)), stats, Instant::now()));
+    }
+
+    /// What the v4 nodes that take work (or, if none does, all that ever answered) said of themselves.
+    pub(crate) fn infos(&self) -> Vec<Info> {
+        let pool = self.pool();
+        let known = |only_working: bool| -> Vec<_> {
+            pool.nodes()
+                .iter()
+                .filter(|node| node.generation.is_some_and(Generation::is_v4))
+                .filter(|node| !only_working || node.state.takes_work())
+                .filter_map(|node| node.about.as_ref().map(|about| about.info.clone()))
+                .collect()
+        };
+        let working = known(true);
+        if working.is_empty() { known(false) } else { working }
+    }
+
+    // --- placement ---------------------------------------------------------------------------------------------------
+
+    /// A node for a request that belongs to no session.
+    pub(crate) fn choose_request(
+        &self,
+        class: Class,
+        source: Option<&str>,
+        allowed: Allowed<'_>,
+    ) -> Result<NodeId, ProxyError> {
+        self.choose(class, source, &[], allowed, placement::choose_request)
+    }
+
+    /// A node for a new session, other than those that just failed.
+    pub(crate) fn choose_session(
+        &self,
+        class: Class,
+        failed: &[NodeId],
+        allowed: Allowed<'_>,
+    ) -> Result<NodeId, ProxyError> {
+        self.choose(class, None, failed, allowed, placement::choose_session)
+    }
+
+    /// Another node for a request that the first one failed.
+    pub(crate) fn choose_other(&self, class: Class, failed: NodeId, allowed: Allowed<'_>) -> Option<NodeId> {
+        self.choose(class, None, &[failed], allowed, placement::choose_request)
+            .ok()
+    }
+
+    fn choose(
+        &self,
+        class: Class,
+        source: Option<&str>,
+        exclude: &[NodeId],
+        allowed: Allowed<'_>,
+        policy: fn(&PoolSnapshot, &Want<'_>, &mut fastrand::Rng, Instant) -> Result<placement::Choice, NoNode>,
+    ) -> Result<NodeId, ProxyError> {
+        let want = Want {
+            generation: match class {
+                Class::V4 => Wanted::V4,
+                Class::V3 => Wanted::V37,
+                Class::V3Legacy => Wanted::AnyV3,
+            },
+            source,
+            exclude,
+            allowed,
+            region: None,
+        };
+        policy(&self.snapshot.load(), &want, &mut fastrand::Rng::new(), Instant::now())
+            .map(|choice| choice.node)
+            .map_err(ProxyError::NoNode)
+    }
+
+    // --- version memory ----------------------------------------------------------------------------------------------
+
+    pub(crate) fn bound(&self, caller: &Caller, versioned: bool) -> Option<Binding> {
+        // A versioned path asks only whether its prefix is a legacy client's base path.
+        if versioned && !self.any_base.load(Ordering::Relaxed) {
+            return None;
+        }
+        lock(&self.bindings).bound(caller, Instant::now())
+    }
+
+    pub(crate) fn socket_opened(&self, caller: &Caller, binding: Binding) {
+        if binding.base {
+            self.any_base.store(true, Ordering::Relaxed);
+        }
+        lock(&self.bindings).socket_opened(caller, binding, Instant::now());
+    }
+
+    pub(crate) fn socket_closed(&self, caller: &Caller, binding: Binding) {
+        lock(&self.bindings).socket_closed(caller, binding, Instant::now());
+    }
+
+    pub(crate) fn undecided_opened(&self, caller: &Caller, entry: &Arc<SessionEntry>) {
+        self.directory.insert(Arc::clone(entry));
+        lock(&self.undecided_sockets).push((*caller, Arc::clone(entry)));
+        self.undecided.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn undecided_closed(&self, caller: &Caller, entry: &Arc<SessionEntry>) {
+        let mut sockets = lock(&self.undecided_sockets);
+        if let Some(at) = sockets
+            .iter()
+            .position(|(other, known)| other == caller && Arc::ptr_eq(known, entry))
+        {
+            sockets.swap_remove(at);
+            self.undecided.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The undecided socket of the same client: same tenant, and the same user where the request names one, else the
+    /// same address; none when several could be meant.
+    pub(crate) fn undecided_of(&self, caller: &Caller) -> Option<Arc<SessionEntry>> {
+        let sockets = lock(&self.undecided_sockets);
+        let mut same = sockets.iter().filter(|(other, _)| {
+            other.tenant == caller.tenant
+                && if caller.user.is_some() {
+                    other.user == caller.user
+                } else {
+                    other.ip == caller.ip
+                }
+        });
+        let first = same.next()?;
+        same.next().is_none().then(|| Arc::clone(&first.1))
+    }
+
+    // --- limits ------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn admit(&self, ip: IpAddr) -> bool {
+        lock(&self.limits).admit(ip).is_ok()
+    }
+
+    pub(crate) fn release(&self, ip: IpAddr) {
+        lock(&self.limits).release(ip);
+    }
+}
+
+/// The nodes that a tenant may use; `None` is all.
+pub(crate) type Allowed<'a> = Option<&'a [NodeId]>;
+
+/// What a lock guards here is whole between two statements, so a panic elsewhere does not spoil it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

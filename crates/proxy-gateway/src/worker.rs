@@ -1,0 +1,241 @@
+//! One worker thread: a single-threaded runtime that accepts connections, and owns every socket and session of theirs,
+//! so that nothing on the way of a request or message is handed between threads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use lavalink_protocol::detect::Class;
+use lavalink_protocol::id::{GuildId, SessionId};
+use proxy_core::pool::NodeId;
+use tokio::sync::{Notify, mpsc};
+
+use crate::rest::pool::NodePool;
+use crate::session::directory::SessionEntry;
+use crate::session::start::Returning;
+use crate::shared::Shared;
+use crate::usage::ClientLedger;
+
+/// Messages from other threads that may wait for a worker; asks are rare, so a full queue means a stuck worker.
+pub(crate) const INBOX: usize = 4096;
+
+/// What other threads ask of a worker.
+pub(crate) enum WorkerMessage {
+    /// Something for a session that lives here.
+    Session(SessionId, Ask),
+    /// Close this client connection.
+    Disconnect(u64),
+    /// Stop accepting, close sockets, finish requests.
+    Shutdown,
+}
+
+/// What a session is asked by requests, other workers and the operator.
+pub(crate) enum Ask {
+    /// A player exists on the session's node.
+    PlayerSeen(GuildId),
+    /// A player is gone.
+    PlayerGone(GuildId),
+    /// The client changed its session: resuming and its timeout in seconds.
+    Settings { resuming: bool, timeout: i64 },
+    /// The version of an undecided socket became known.
+    Bind(Class),
+    /// The proxy shuts down.
+    Shutdown,
+    /// Write these messages to the client, whole.
+    Message(Vec<u8>),
+    /// The client is back on another connection.
+    Resume(Box<Returning>),
+}
+
+/// Why a connection's task is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The proxy shuts down.
+    Shutdown,
+    /// An operator wants the client gone.
+    Disconnect,
+}
+
+/// A place where a task can be told something by others of its thread.
+pub(crate) struct Mailbox<T> {
+    inbox: RefCell<VecDeque<T>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self {
+            inbox: RefCell::default(),
+            waker: RefCell::default(),
+        }
+    }
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn put(&self, message: T) {
+        self.inbox.borrow_mut().push_back(message);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The next message, or a wake-up when one comes.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<T> {
+        if let Some(message) = self.inbox.borrow_mut().pop_front() {
+            return Poll::Ready(message);
+        }
+        let mut waker = self.waker.borrow_mut();
+        match waker.as_ref() {
+            Some(known) if known.will_wake(cx.waker()) => {}
+            _ => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// See the module.
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: Arc<ClientLedger>,
+    /// By node id.
+    pools: Vec<Rc<NodePool>>,
+    connections: RefCell<HashMap<u64, Rc<Mailbox<Stop>>>>,
+    sessions: RefCell<HashMap<SessionId, Rc<Mailbox<Ask>>>>,
+    next_connection: Cell<u64>,
+    stopping: Cell<bool>,
+    stop: Notify,
+    pub(crate) rng: RefCell<fastrand::Rng>,
+    hasher: RandomState,
+    drawn: Cell<u64>,
+}
+
+impl Worker {
+    pub(crate) fn new(id: usize, shared: Arc<Shared>) -> Self {
+        let pools = shared
+            .nodes
+            .iter()
+            .zip(&shared.node_ledgers[id])
+            .map(|(node, ledger)| Rc::new(NodePool::new(Arc::clone(node), Arc::clone(ledger))))
+            .collect();
+        Self {
+            id,
+            ledger: Arc::clone(&shared.client_ledgers[id]),
+            shared,
+            pools,
+            connections: RefCell::default(),
+            sessions: RefCell::default(),
+            next_connection: Cell::new(0),
+            stopping: Cell::new(false),
+            stop: Notify::new(),
+            rng: RefCell::new(fastrand::Rng::new()),
+            hasher: RandomState::new(),
+            drawn: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn pool(&self, node: NodeId) -> Rc<NodePool> {
+        Rc::clone(&self.pools[usize::from(node.0)])
+    }
+
+    /// Randomness that cannot be guessed: each draw hashes a counter with a key from the operating system.
+    pub(crate) fn random(&self) -> u64 {
+        let drawn = self.drawn.get() + 1;
+        self.drawn.set(drawn);
+        self.hasher.hash_one(drawn)
+    }
+
+    /// Returns once a shutdown began.
+    pub(crate) async fn stop_requested(&self) {
+        let requested = self.stop.notified();
+        if !self.stopping.get() {
+            requested.await;
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// A number for a new connection, unique over all workers.
+    pub(crate) fn connection_id(&self) -> u64 {
+        let count = self.next_connection.get() + 1;
+        self.next_connection.set(count);
+        (self.id as u64) << 48 | count
+    }
+
+    pub(crate) fn connection_opened(&self, id: u64) -> Rc<Mailbox<Stop>> {
+        let mailbox = Rc::<Mailbox<Stop>>::default();
+        self.connections.borrow_mut().insert(id, Rc::clone(&mailbox));
+        mailbox
+    }
+
+    pub(crate) fn connection_closed(&self, id: u64) {
+        self.connections.borrow_mut().remove(&id);
+    }
+
+    /// Connections and sessions that are still there.
+    pub(crate) fn busy(&self) -> usize {
+        self.connections.borrow().len() + self.sessions.borrow().len()
+    }
+
+    pub(crate) fn session_opened(&self, id: SessionId) -> Rc<Mailbox<Ask>> {
+        let mailbox = Rc::<Mailbox<Ask>>::default();
+        self.sessions.borrow_mut().insert(id, Rc::clone(&mailbox));
+        mailbox
+    }
+
+    pub(crate) fn session_closed(&self, id: &SessionId) {
+        self.sessions.borrow_mut().remove(id);
+    }
+
+    /// Passes `ask` to the session, wherever it lives; the session may be gone by then.
+    pub(crate) fn ask(&self, session: &SessionEntry, ask: Ask) {
+        if session.worker == self.id {
+            self.deliver(&session.id, ask);
+        } else {
+            self.shared
+                .send(session.worker, WorkerMessage::Session(session.id.clone(), ask));
+        }
+    }
+
+    fn deliver(&self, session: &SessionId, ask: Ask) {
+        if let Some(mailbox) = self.sessions.borrow().get(session) {
+            mailbox.put(ask);
+        }
+    }
+
+    /// Handles messages from other threads until the program ends.
+    pub(crate) async fn read_inbox(self: Rc<Self>, mut inbox: mpsc::Receiver<WorkerMessage>) {
+        while let Some(message) = inbox.recv().await {
+            match message {
+                WorkerMessage::Session(id, ask) => self.deliver(&id, ask),
+                WorkerMessage::Disconnect(id) => {
+                    if let Some(mailbox) = self.connections.borrow().get(&id) {
+                        mailbox.put(Stop::Disconnect);
+                    }
+                }
+                WorkerMessage::Shutdown => {
+                    self.stopping.set(true);
+                    self.stop.notify_waiters();
+                    self.sessions
+                        .borrow()
+                        .values()
+                        .for_each(|mailbox| mailbox.put(Ask::Shutdown));
+                    self.connections
+                        .borrow()
+                        .values()
+                        .for_each(|mailbox| mailbox.put(Stop::Shutdown));
+                }
+            }
+        }
+    }
+
+    /// Drops kept node connections that nobody used for a while.
+    pub(crate) fn expire_pools(&self) {
+        self.pools.iter().for_each(|pool| pool.expire());
+    }
+}
