@@ -99,3 +99,56 @@ pub enum End {
     /// It was accepted.
     Accepted,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, missing_docs)]
+
+    use std::{
+        io::{Read, Write},
+        net::{Shutdown, TcpListener, TcpStream},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    /// The kernel takes note of acknowledgements a moment after the peer has read.
+    fn settled(socket: &TcpStream, wanted: impl Fn(&TcpInfo) -> bool) -> TcpInfo {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let info = tcp_info(socket).unwrap();
+            if wanted(&info) || Instant::now() > end {
+                return info;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn both_ends_counts_equal_what_was_sent_before_and_after_closing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        connected.write_all(&[1; 12_345]).unwrap();
+        accepted.read_exact(&mut [0; 12_345]).unwrap();
+        accepted.write_all(&[2; 777]).unwrap();
+        connected.read_exact(&mut [0; 777]).unwrap();
+
+        let info = settled(&connected, |info| info.bytes_to_peer(End::Connected, false) == 12_345);
+        assert_eq!(
+            (info.bytes_to_peer(End::Connected, false), info.bytes_from_peer(false)),
+            (12_345, 777)
+        );
+        let info = settled(&accepted, |info| info.bytes_to_peer(End::Accepted, false) == 777);
+        assert_eq!(
+            (info.bytes_to_peer(End::Accepted, false), info.bytes_from_peer(false)),
+            (777, 12_345)
+        );
+
+        connected.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(accepted.read(&mut [0; 1]).unwrap(), 0);
+        let info = settled(&connected, |info| info.bytes_to_peer(End::Connected, true) == 12_345);
+        assert_eq!(info.bytes_to_peer(End::Connected, true), 12_345);
+        assert_eq!(tcp_info(&accepted).unwrap().bytes_from_peer(true), 12_345);
+    }
+}

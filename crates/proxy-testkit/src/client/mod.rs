@@ -2,6 +2,8 @@
 //!
 //! Both work against a node and against a proxy alike.
 
+mod builder;
+mod calls;
 mod endpoint;
 mod mailbox;
 mod raw;
@@ -14,19 +16,20 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _, stream::SplitSink};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Value, json};
+use http::HeaderMap;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{self, Message, client::IntoClientRequest as _, protocol::WebSocketConfig},
+    tungstenite::{Message, protocol::WebSocketConfig},
 };
 
 use endpoint::{BoxIo, Endpoint};
 use mailbox::Mailbox;
 
+pub use builder::{HandshakeRefused, Protocol, TestClientBuilder};
+pub use calls::{percent_encode, voice};
 pub use mailbox::Ended;
 pub use raw::{RawClient, RawOutcome};
 pub use rest::{Rest, RestAnswer};
@@ -34,145 +37,6 @@ pub use sequence::SequenceReport;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// Which of Lavalink's protocols a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `/v4/websocket` and `/v4` REST.
-    V4,
-    /// Ops over the WebSocket at `/`, unversioned REST; waits for no `ready`.
-    V3Ops,
-    /// `/v3/websocket` and `/v3` REST.
-    V3Rest,
-}
-
-impl Protocol {
-    fn socket_path(self) -> &'static str {
-        match self {
-            Self::V4 => "/v4/websocket",
-            Self::V3Ops => "/",
-            Self::V3Rest => "/v3/websocket",
-        }
-    }
-
-    /// What precedes `loadtracks` and the others.
-    fn rest_prefix(self) -> &'static str {
-        match self {
-            Self::V4 => "/v4",
-            Self::V3Ops => "",
-            Self::V3Rest => "/v3",
-        }
-    }
-
-    /// Header that names the session to resume.
-    fn resume_header(self) -> HeaderName {
-        HeaderName::from_static(if self == Self::V4 { "session-id" } else { "resume-key" })
-    }
-}
-
-/// The handshake was answered, but not with 101.
-#[derive(Clone, Debug)]
-pub struct HandshakeRefused {
-    /// Status code.
-    pub status: u16,
-    /// Headers of the answer.
-    pub headers: HeaderMap,
-    /// Its body, as far as it came with the head.
-    pub body: Bytes,
-}
-
-impl std::fmt::Display for HandshakeRefused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the handshake was refused with {}", self.status)
-    }
-}
-
-impl std::error::Error for HandshakeRefused {}
-
-/// Settings of a [`TestClient`] to be connected.
-#[derive(Clone, Debug)]
-pub struct TestClientBuilder {
-    protocol: Protocol,
-    url: String,
-    password: String,
-    user_id: u64,
-    client_name: Option<String>,
-    resume: Option<String>,
-    socket_path: Option<String>,
-    headers: Vec<(String, String)>,
-    tls: Option<Arc<rustls::ClientConfig>>,
-}
-
-impl TestClientBuilder {
-    /// The `Client-Name` header; default `testkit/1.0`, `None` = not sent.
-    pub fn client_name(mut self, name: Option<&str>) -> Self {
-        self.client_name = name.map(str::to_owned);
-        self
-    }
-
-    /// What to resume: a session id (v4) or a resume key (v3).
-    pub fn resume(mut self, key: impl Into<String>) -> Self {
-        self.resume = Some(key.into());
-        self
-    }
-
-    /// Another path for the WebSocket than the protocol's own (it follows the URL's own path).
-    pub fn socket_path(mut self, path: impl Into<String>) -> Self {
-        self.socket_path = Some(path.into());
-        self
-    }
-
-    /// One more header for the handshake.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// TLS settings for `https` URLs, e.g. [`crate::certs::TestCa::client_config`].
-    pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
-        self.tls = Some(config);
-        self
-    }
-
-    /// Connects. With v4 and 3.7 the client is `ready` when this returns.
-    ///
-    /// # Errors
-    /// [`HandshakeRefused`] (to be found with `downcast_ref`) when the answer was not 101; others when there was none,
-    /// or no `ready` within 10 s.
-    pub async fn connect(self) -> anyhow::Result<TestClient> {
-        let endpoint = Endpoint::new(&self.url, self.tls.clone())?;
-        let client = TestClient {
-            rest: Rest::new(endpoint.clone(), Some(self.password.clone())),
-            endpoint,
-            mailbox: Arc::default(),
-            link: Mutex::default(),
-            known: Mutex::default(),
-            options: self,
-        };
-        let resume = client.options.resume.clone();
-        client.open(resume).await?;
-        Ok(client)
-    }
-
-    fn handshake_request(&self, endpoint: &Endpoint, resume: Option<&str>) -> anyhow::Result<http::Request<()>> {
-        let path = self.socket_path.as_deref().unwrap_or(self.protocol.socket_path());
-        let url = format!("ws://{}{}{path}", endpoint.authority(), endpoint.prefix);
-        let mut request = url.into_client_request()?;
-        let headers = request.headers_mut();
-        headers.insert("authorization", HeaderValue::from_str(&self.password)?);
-        headers.insert("user-id", HeaderValue::from_str(&self.user_id.to_string())?);
-        if let Some(name) = &self.client_name {
-            headers.insert("client-name", HeaderValue::from_str(name)?);
-        }
-        if let Some(key) = resume {
-            headers.insert(self.protocol.resume_header(), HeaderValue::from_str(key)?);
-        }
-        for (name, value) in &self.headers {
-            headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
-        }
-        Ok(request)
-    }
-}
 
 /// An open WebSocket.
 #[derive(Debug)]
@@ -224,17 +88,7 @@ impl TestClient {
 
     /// A client of any protocol.
     pub fn builder(protocol: Protocol, url: &str, password: &str, user_id: u64) -> TestClientBuilder {
-        TestClientBuilder {
-            protocol,
-            url: url.to_owned(),
-            password: password.to_owned(),
-            user_id,
-            client_name: Some("testkit/1.0".to_owned()),
-            resume: None,
-            socket_path: None,
-            headers: Vec::new(),
-            tls: None,
-        }
+        TestClientBuilder::new(protocol, url, password, user_id)
     }
 
     async fn open(&self, resume: Option<String>) -> anyhow::Result<()> {
@@ -250,7 +104,7 @@ impl TestClient {
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, response) = client_async_with_config(request, io, Some(config))
             .await
-            .map_err(describe_refusal)?;
+            .map_err(builder::describe_refusal)?;
         let (sink, mut stream) = socket.split();
         let mailbox = Arc::clone(&self.mailbox);
         mailbox.opened();
@@ -310,133 +164,6 @@ impl TestClient {
     /// The REST calls underneath, for targets that have no helper here.
     pub fn rest(&self) -> &Rest {
         &self.rest
-    }
-
-    /// `loadtracks`.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn load(&self, identifier: &str) -> anyhow::Result<RestAnswer> {
-        let prefix = self.options.protocol.rest_prefix();
-        self.rest
-            .get(&format!(
-                "{prefix}/loadtracks?identifier={}",
-                percent_encode(identifier)
-            ))
-            .await
-    }
-
-    /// The encoded form of the first track that an identifier loads.
-    ///
-    /// # Errors
-    /// No answer, or no track in it.
-    pub async fn load_encoded(&self, identifier: &str) -> anyhow::Result<String> {
-        let result = self.load(identifier).await?.json();
-        let data = &result["data"];
-        let track = [
-            &data["encoded"],
-            &data[0]["encoded"],
-            &data["tracks"][0]["encoded"],
-            &result["tracks"][0]["track"],
-        ];
-        let found = track.into_iter().find_map(Value::as_str);
-        found
-            .map(str::to_owned)
-            .with_context(|| format!("no track for {identifier}: {result}"))
-    }
-
-    /// `decodetrack`.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn decode(&self, encoded: &str) -> anyhow::Result<RestAnswer> {
-        let prefix = self.options.protocol.rest_prefix();
-        let name = if self.options.protocol == Protocol::V4 {
-            "encodedTrack"
-        } else {
-            "track"
-        };
-        self.rest
-            .get(&format!("{prefix}/decodetrack?{name}={}", percent_encode(encoded)))
-            .await
-    }
-
-    /// Path of the session or of something below it.
-    pub fn session_path(&self, below: &str) -> String {
-        format!(
-            "{}/sessions/{}{below}",
-            self.options.protocol.rest_prefix(),
-            self.session_id()
-        )
-    }
-
-    /// PATCH of a player (v4 and 3.7). Its query, e.g. `?noReplace=true`, may follow the guild.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn patch_player(&self, guild: impl std::fmt::Display, body: &Value) -> anyhow::Result<RestAnswer> {
-        let path = self.session_path(&format!("/players/{guild}"));
-        self.rest.request(Method::PATCH, &path, Some(body)).await
-    }
-
-    /// Loads an identifier and plays it on a connected player.
-    ///
-    /// # Errors
-    /// No answer, no track, or the update was refused.
-    pub async fn play(&self, guild: i64, identifier: &str) -> anyhow::Result<Value> {
-        let encoded = self.load_encoded(identifier).await?;
-        let v4 = self.options.protocol == Protocol::V4;
-        let track = if v4 {
-            json!({"track": {"encoded": encoded}})
-        } else {
-            json!({"encodedTrack": encoded})
-        };
-        let mut body = track;
-        body["voice"] = voice(guild, v4);
-        let answer = self.patch_player(guild, &body).await?;
-        anyhow::ensure!(
-            answer.status == 200,
-            "the player was not updated: {} {}",
-            answer.status,
-            answer.text()
-        );
-        Ok(answer.json())
-    }
-
-    /// GET of a player.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn get_player(&self, guild: i64) -> anyhow::Result<RestAnswer> {
-        self.rest.get(&self.session_path(&format!("/players/{guild}"))).await
-    }
-
-    /// GET of all players.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn get_players(&self) -> anyhow::Result<RestAnswer> {
-        self.rest.get(&self.session_path("/players")).await
-    }
-
-    /// DELETE of a player.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn destroy_player(&self, guild: i64) -> anyhow::Result<RestAnswer> {
-        self.rest
-            .request(Method::DELETE, &self.session_path(&format!("/players/{guild}")), None)
-            .await
-    }
-
-    /// PATCH of the session.
-    ///
-    /// # Errors
-    /// No answer.
-    pub async fn update_session(&self, body: &Value) -> anyhow::Result<RestAnswer> {
-        self.rest
-            .request(Method::PATCH, &self.session_path(""), Some(body))
-            .await
     }
 
     /// Sends a v3 op.
@@ -551,38 +278,4 @@ impl TestClient {
         self.reconnect(Some(&session)).await?;
         Ok(self.resumed())
     }
-}
-
-/// A voice state as a client sends it, different for every guild.
-pub fn voice(guild: i64, with_channel: bool) -> Value {
-    let mut voice = json!({
-        "token": format!("token-{guild}"), "endpoint": "rotterdam1234.discord.media:443",
-        "sessionId": format!("voice-session-{guild}"),
-    });
-    if with_channel {
-        voice["channelId"] = json!((guild + 1).to_string());
-    }
-    voice
-}
-
-/// Percent-encodes everything but letters, digits and `-._~`.
-pub fn percent_encode(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
-fn describe_refusal(error: tungstenite::Error) -> anyhow::Error {
-    let tungstenite::Error::Http(response) = error else {
-        return anyhow::Error::new(error).context("the handshake failed");
-    };
-    let (parts, body) = response.into_parts();
-    let body = Bytes::from(body.unwrap_or_default());
-    anyhow::Error::new(HandshakeRefused {
-        status: parts.status.as_u16(),
-        headers: parts.headers,
-        body,
-    })
 }

@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn each_kind_of_disorder_is_told_from_the_others() {
-        let cases: [(&[u64], (u64, u64, u64)); 6] = [
+        /// Numbers as they come; lost, duplicated, reordered.
+        type Case = (&'static [u64], (u64, u64, u64));
+        let cases: [Case; 6] = [
             (&[1, 2, 3], (0, 0, 0)),
             (&[1, 3], (1, 0, 0)),
             (&[2, 3], (1, 0, 0)),

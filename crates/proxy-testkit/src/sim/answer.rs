@@ -76,7 +76,7 @@ impl Answer {
     /// The response as it is meant.
     pub(crate) fn into_response(self) -> Response<Body> {
         let body = if self.chunked {
-            let chunks: Vec<Bytes> = chunks(self.body.clone());
+            let chunks: Vec<Bytes> = chunks(&self.body);
             StreamBody::new(stream::iter(chunks).map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
         } else {
             Full::new(self.body.clone()).boxed_unsync()
@@ -156,7 +156,7 @@ pub(crate) async fn end<T>(control: &ConnControl, how: Kill) -> T {
     std::future::pending().await
 }
 
-fn chunks(body: Bytes) -> Vec<Bytes> {
+fn chunks(body: &Bytes) -> Vec<Bytes> {
     (0..body.len())
         .step_by(CHUNK)
         .map(|start| body.slice(start..body.len().min(start + CHUNK)))

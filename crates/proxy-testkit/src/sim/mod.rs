@@ -11,9 +11,11 @@
 //! | `rest.rs`, `routes.rs`, `answer.rs` | requests and answers |
 //! | `state.rs`, `session.rs`, `player.rs`, `update.rs`, `filters.rs` | what a node remembers and does |
 //! | `messages.rs`, `track.rs`, `load.rs` | JSON and encoded tracks |
-//! | `fault.rs`, `numbered.rs`, `log.rs` | what tests ask of it |
+//! | `builder.rs`, `fault.rs`, `command.rs`, `numbered.rs`, `log.rs` | what tests ask of it |
 
 mod answer;
+mod builder;
+mod command;
 mod fault;
 mod filters;
 mod generation;
@@ -34,6 +36,8 @@ mod update;
 mod v3;
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{
@@ -41,15 +45,15 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use anyhow::Context as _;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+pub use builder::SimNodeBuilder;
 pub use fault::Fault;
 pub use generation::SimGeneration;
 pub use log::{SeenMessage, SeenRequest};
@@ -61,9 +65,6 @@ pub use track::{SimTrack, TrackError};
 use io::{ConnControl, Kill};
 use session::{Outgoing, Session, Settings};
 use state::State;
-
-/// How often a node looks at what time has brought (ends of tracks, updates, expiry).
-const TICK: Duration = Duration::from_millis(20);
 
 /// What all tasks of a node share.
 #[derive(Debug)]
@@ -101,128 +102,6 @@ impl Node {
     }
 }
 
-/// Settings of a [`SimNode`] to be started.
-#[derive(Debug)]
-pub struct SimNodeBuilder {
-    settings: Settings,
-    password: String,
-    port: u16,
-    disabled_filters: Vec<String>,
-    source_managers: Vec<String>,
-    plugins: Vec<String>,
-    tls: Option<Arc<rustls::ServerConfig>>,
-}
-
-impl SimNodeBuilder {
-    /// Which Lavalink to be; default [`SimGeneration::V4_2`].
-    pub fn generation(mut self, generation: SimGeneration) -> Self {
-        self.settings.generation = generation;
-        self
-    }
-
-    /// The password; default `youshallnotpass`.
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = password.into();
-        self
-    }
-
-    /// The port on 127.0.0.1; default any.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Time between periodic `playerUpdate`s; default 5 s.
-    pub fn players_interval(mut self, interval: Duration) -> Self {
-        self.settings.players_interval = interval;
-        self
-    }
-
-    /// Time between `stats`; default 60 s.
-    pub fn stats_interval(mut self, interval: Duration) -> Self {
-        self.settings.stats_interval = interval;
-        self
-    }
-
-    /// Lets positions advance without a voice connection, which a real node does not.
-    pub fn plays_without_voice(mut self) -> Self {
-        self.settings.free_running = true;
-        self
-    }
-
-    /// Filters that the node's configuration disables.
-    pub fn disabled_filters(mut self, names: &[&str]) -> Self {
-        self.disabled_filters = owned(names);
-        self
-    }
-
-    /// Names of the source managers in `/info`; default `http`, `local`, `youtube`.
-    pub fn source_managers(mut self, names: &[&str]) -> Self {
-        self.source_managers = owned(names);
-        self
-    }
-
-    /// Names of the plugins in `/info`; default `simplugin`.
-    pub fn plugins(mut self, names: &[&str]) -> Self {
-        self.plugins = owned(names);
-        self
-    }
-
-    /// Serves TLS, e.g. with [`crate::certs::TestCa::server_config`].
-    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
-        self.tls = Some(config);
-        self
-    }
-
-    /// Starts the node; it listens when this returns.
-    ///
-    /// # Errors
-    /// The port is taken.
-    #[expect(
-        clippy::unused_async,
-        reason = "must run inside the runtime, which an async function guarantees"
-    )]
-    pub async fn start(self) -> anyhow::Result<SimNode> {
-        let port = server::Port::take(self.port).with_context(|| format!("cannot take port {}", self.port))?;
-        let node = Arc::new(Node {
-            settings: self.settings,
-            password: self.password,
-            disabled_filters: self.disabled_filters,
-            source_managers: self.source_managers,
-            plugins: self.plugins,
-            tls: self.tls,
-            state: Mutex::new(State::new(self.settings)),
-            faults: fault::Faults::default(),
-            log: log::Log::default(),
-            connections: Mutex::default(),
-            next_connection: AtomicU64::new(1),
-        });
-        let clock = clock(Arc::clone(&node));
-        let sim = SimNode {
-            node,
-            port,
-            clock,
-            listener: Mutex::new(None),
-            frozen: Mutex::default(),
-        };
-        sim.listen()?;
-        Ok(sim)
-    }
-}
-
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-fn clock(node: Arc<Node>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(TICK).await;
-            node.state().tick(Instant::now());
-        }
-    })
-}
-
 /// A session as a test sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionView {
@@ -248,30 +127,14 @@ pub struct SimNode {
     node: Arc<Node>,
     port: server::Port,
     clock: JoinHandle<()>,
-    listener: Mutex<Option<JoinHandle<()>>>,
+    listener: Mutex<Option<server::Listening>>,
+    /// It has died and not been revived.
+    dead: AtomicBool,
     /// Connections that [`Fault::HalfOpen`] froze.
     frozen: Mutex<Vec<Weak<ConnControl>>>,
 }
 
 impl SimNode {
-    /// Starts from defaults: 4.2, any port, password `youshallnotpass`.
-    pub fn builder() -> SimNodeBuilder {
-        SimNodeBuilder {
-            settings: Settings {
-                generation: SimGeneration::V4_2,
-                players_interval: Duration::from_secs(5),
-                stats_interval: Duration::from_secs(60),
-                free_running: false,
-            },
-            password: "youshallnotpass".to_owned(),
-            port: 0,
-            disabled_filters: Vec::new(),
-            source_managers: owned(&["http", "local", "youtube"]),
-            plugins: owned(&["simplugin"]),
-            tls: None,
-        }
-    }
-
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr
@@ -412,112 +275,6 @@ impl SimNode {
         numbered::start(Arc::clone(&self.node), plan)
     }
 
-    /// Applies a fault; answer faults hit the next request of any path.
-    pub fn fault(&self, fault: Fault) {
-        self.fault_on("", fault, 1);
-    }
-
-    /// Applies a fault; answer faults hit the next `times` requests whose target starts with `prefix`. The other
-    /// faults ignore both.
-    pub fn fault_on(&self, prefix: &str, fault: Fault, times: usize) {
-        let faults = &self.node.faults;
-        match fault {
-            Fault::Refuse => self.stop_listening(),
-            Fault::Stall => faults.update(|lasting| lasting.stall = true),
-            Fault::HalfOpen => self.freeze(),
-            Fault::Slow(delay) => faults.update(|lasting| lasting.slow = Some(delay)),
-            Fault::Trickle { bytes, every } => faults.set_trickle(Some((bytes, every))),
-            Fault::Flood => {
-                faults.update(|lasting| lasting.flood = true);
-                self.each_session(|session| send_live(session, Outgoing::Flood));
-            }
-            Fault::ResetMidFrame => self.each_session(reset_mid_frame),
-            Fault::BrokenMessage => {
-                self.each_session(|session| session.send(r#"{"op":"playerUpdate","guil"#.to_owned()))
-            }
-            Fault::HugeFrame(size) => self.each_session(|session| session.send(huge_event(size))),
-            Fault::Die => self.die(),
-            Fault::Shutdown => {
-                self.stop_listening();
-                self.each_session(|session| send_live(session, Outgoing::Close(1001, "Server is shutting down")));
-                let node = Arc::clone(&self.node);
-                tokio::spawn(async move {
-                    // Long enough for the close frames to be answered, as the real shutdown hook allows.
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                    kill_all(&node);
-                });
-            }
-            Fault::CloseIdle => {
-                let idle = |c: &&Arc<ConnControl>| !c.busy.load(Ordering::SeqCst) && !c.upgraded.load(Ordering::SeqCst);
-                self.node
-                    .connections()
-                    .iter()
-                    .filter(idle)
-                    .for_each(|control| control.kill(Kill::Fin));
-            }
-            answer => faults.arm(prefix, answer, times),
-        }
-    }
-
-    /// Ends all lasting and armed faults. A port closed by [`Fault::Refuse`] opens again; a dead node stays dead.
-    ///
-    /// # Errors
-    /// The port cannot be opened again.
-    pub fn clear_faults(&self) -> anyhow::Result<()> {
-        self.node.faults.clear();
-        for control in self.frozen.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            if let Some(control) = control.upgrade() {
-                control.set_frozen(false);
-            }
-        }
-        // Those that were stalled on arrival.
-        self.node
-            .connections()
-            .iter()
-            .for_each(|control| control.set_frozen(false));
-        self.listen()
-    }
-
-    /// Ends the node as a killed process: see [`Fault::Die`].
-    pub fn die(&self) {
-        self.stop_listening();
-        kill_all(&self.node);
-    }
-
-    /// Brings a dead node back on its port, without sessions.
-    ///
-    /// # Errors
-    /// The port cannot be opened.
-    pub fn revive(&self) -> anyhow::Result<()> {
-        self.listen()
-    }
-
-    fn listen(&self) -> anyhow::Result<()> {
-        let mut task = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if task.is_none() {
-            let listener = self
-                .port
-                .listen()
-                .with_context(|| format!("cannot listen on {}", self.port.addr))?;
-            *task = Some(server::accept_loop(&self.node, listener));
-        }
-        Ok(())
-    }
-
-    fn stop_listening(&self) {
-        if let Some(task) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            task.abort();
-        }
-    }
-
-    fn freeze(&self) {
-        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
-        for control in self.node.connections() {
-            control.set_frozen(true);
-            frozen.push(Arc::downgrade(&control));
-        }
-    }
-
     fn each_session(&self, work: impl Fn(&mut Session)) {
         self.node.state().sessions.values_mut().for_each(work);
     }
@@ -536,30 +293,9 @@ impl Drop for SimNode {
     }
 }
 
-/// Ends all connections and forgets all sessions, as the end of the process does.
-fn kill_all(node: &Node) {
-    for control in node.connections() {
-        control.kill(Kill::Fin);
-    }
-    node.state().reset();
-}
-
 fn send_live(session: &mut Session, outgoing: Outgoing) {
     if let session::Outbox::Live(sender) = &session.outbox {
         // A socket that has just gone needs nothing more.
         drop(sender.send(outgoing));
     }
-}
-
-/// Lets a few bytes of the next frame out, then resets.
-fn reset_mid_frame(session: &mut Session) {
-    if let Some(control) = &session.connection {
-        control.cut_after(7);
-    }
-    session.send(huge_event(1_000));
-}
-
-fn huge_event(size: usize) -> String {
-    let padding = "x".repeat(size);
-    serde_json::json!({"op": "event", "type": "SimHugeEvent", "guildId": "1", "padding": padding}).to_string()
 }

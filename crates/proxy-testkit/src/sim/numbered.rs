@@ -98,7 +98,7 @@ fn send_next(session: &mut Session, guild: i64) {
     let number = session.numbers.entry(guild).or_default();
     *number += 1;
     let number = *number;
-    let message = if number % 2 == 0 && !session.is_parked() {
+    let message = if number.is_multiple_of(2) && !session.is_parked() {
         let state = json!({"time": unix_ms(), "position": number, "connected": true, "ping": 1});
         json!({"op": "playerUpdate", "guildId": guild.to_string(), "state": state, "simSeq": number})
     } else {

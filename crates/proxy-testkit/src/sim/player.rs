@@ -89,7 +89,7 @@ impl Player {
         let elapsed = loaded
             .since
             .map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64());
-        #[expect(clippy::cast_possible_truncation, reason = "a position within a track's length fits")]
+        // A position within a track's length fits.
         let advanced = (elapsed * 1000.0 * filters::speed(&self.filters)) as i64;
         loaded.base.saturating_add(advanced).min(self.end(loaded))
     }

@@ -94,9 +94,9 @@ async fn run(node: &Node, route: Route, parts: &Parts, body: &Bytes) -> Result<A
             }
             Ok(Answer::json(200, &stats))
         }
-        Route::RoutePlannerStatus if generation.is_v4() => Ok(Answer::empty(204)),
-        Route::RoutePlannerStatus => Ok(Answer::json(200, &json!({"class": null, "details": null}))),
-        Route::RoutePlannerFree => Err(RestError::new(500, "Can't access disabled route planner")),
+        Route::PlannerStatus if generation.is_v4() => Ok(Answer::empty(204)),
+        Route::PlannerStatus => Ok(Answer::json(200, &json!({"class": null, "details": null}))),
+        Route::PlannerFree => Err(RestError::new(500, "Can't access disabled route planner")),
         Route::Players(session) => with_session(node, &session, |session| {
             let now = Instant::now();
             let players: Vec<Value> = session

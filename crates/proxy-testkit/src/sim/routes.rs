@@ -16,8 +16,8 @@ pub(crate) enum Route {
     Info,
     Plugins,
     Stats,
-    RoutePlannerStatus,
-    RoutePlannerFree,
+    PlannerStatus,
+    PlannerFree,
     Players(String),
     Player(String, String),
     UpdatePlayer(String, String),
@@ -97,8 +97,8 @@ impl Route {
             ["loadtracks"] => vec![(Some(Method::GET), Self::LoadTracks)],
             ["decodetrack"] => vec![(Some(Method::GET), Self::DecodeTrack)],
             ["decodetracks"] => vec![(Some(Method::POST), Self::DecodeTracks)],
-            ["routeplanner", "status"] => vec![(Some(Method::GET), Self::RoutePlannerStatus)],
-            ["routeplanner", "free", "address" | "all"] => vec![(Some(Method::POST), Self::RoutePlannerFree)],
+            ["routeplanner", "status"] => vec![(Some(Method::GET), Self::PlannerStatus)],
+            ["routeplanner", "free", "address" | "all"] => vec![(Some(Method::POST), Self::PlannerFree)],
             _ => Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Shutdown, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -61,9 +61,32 @@ fn reusable_socket(port: u16) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Accepts connections until the task is aborted.
-pub(crate) fn accept_loop(node: &Arc<Node>, listener: TcpListener) -> JoinHandle<()> {
-    let node = Arc::clone(node);
+/// A node that listens. Dropping it closes the port at once, so that whoever connects next is refused.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    listener: Arc<TcpListener>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+        // The task holds the listener until the runtime drops it, which may be too late. Linux stops listening on this;
+        // a failure would leave only that short delay.
+        let _ = socket2::SockRef::from(&*self.listener).shutdown(Shutdown::Read);
+    }
+}
+
+/// Accepts connections until the returned value is dropped.
+pub(crate) fn accept(node: &Arc<Node>, listener: TcpListener) -> Listening {
+    let listener = Arc::new(listener);
+    Listening {
+        task: accept_loop(Arc::clone(node), Arc::clone(&listener)),
+        listener,
+    }
+}
+
+fn accept_loop(node: Arc<Node>, listener: Arc<TcpListener>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             match listener.accept().await {

@@ -295,10 +295,7 @@ fn put_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// One UTF-16 unit in modified UTF-8: NUL takes two bytes, a surrogate three.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "each byte is masked to the bits that it carries"
-)]
+// Each byte is masked to the bits that it carries.
 fn put_unit(out: &mut Vec<u8>, unit: u16) {
     match unit {
         0x01..=0x7f => out.push(unit as u8),

@@ -134,7 +134,7 @@ impl TryFrom<Value> for LenientInt {
 
 /// See [`LenientInt`].
 pub(crate) fn lenient_int(value: &Value) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "cutting off is what the node does")]
+    // Cutting off is what the node does.
     let whole = |number: f64| number as i64;
     match value {
         Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(whole)),
