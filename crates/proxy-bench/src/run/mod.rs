@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::sys::raise_open_files;
 use peers::{Kind, Peer, Site};
@@ -82,10 +83,12 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             outcome = measure(options) => outcome,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
+            _ = terminate.recv() => bail!("terminated"),
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
                 bail!("interrupted")
             }
         }
