@@ -332,7 +332,12 @@ mod tests {
     #![allow(clippy::unwrap_used, missing_docs)]
 
     use super::*;
-    use crate::sim::{SimGeneration, SimNode};
+    use crate::{
+        sim::{SimGeneration, SimNode},
+        wait_until,
+    };
+
+    const SOON: Duration = Duration::from_secs(10);
 
     #[tokio::test]
     async fn bots_of_every_protocol_play_and_return_after_the_node_dropped_them() {
@@ -348,14 +353,14 @@ mod tests {
             options.pace = Duration::from_millis(10);
             let bot = Bot::start(options);
             let playing = || node.sessions().iter().any(|session| session.guilds.len() == 3);
-            until(|| playing() && bot.figures().actions > 8).await;
+            wait_until(SOON, || playing() && bot.figures().actions > 8).await;
             let id = node.sessions()[0].id.clone();
             assert!(node.drop_session_socket(&id));
-            until(|| bot.figures().resumed == 1).await;
-            until(playing).await;
+            wait_until(SOON, || bot.figures().resumed == 1).await;
+            wait_until(SOON, playing).await;
             assert_eq!(bot.figures().connects, 2, "{protocol:?}");
             bot.stop().await;
-            until(|| node.sessions().iter().all(|session| session.parked)).await;
+            wait_until(SOON, || node.sessions().iter().all(|session| session.parked)).await;
         }
     }
 
@@ -364,20 +369,9 @@ mod tests {
         let node = SimNode::builder().start().await.unwrap();
         node.die();
         let bot = Bot::start(BotOptions::new(&node.url(), node.password(), 7, Protocol::V4));
-        until(|| bot.figures().failures > 0).await;
+        wait_until(SOON, || bot.figures().failures > 0).await;
         node.revive().unwrap();
-        until(|| bot.figures().connects == 1).await;
+        wait_until(SOON, || bot.figures().connects == 1).await;
         bot.stop().await;
-    }
-
-    async fn until(reached: impl Fn() -> bool) {
-        let wait = async {
-            while !reached() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), wait)
-            .await
-            .expect("not reached in time");
     }
 }

@@ -23,5 +23,8 @@ pub mod tap;
 pub mod tcp_info;
 pub mod voice;
 
+mod wait;
+
 pub use client::{RawClient, TestClient};
 pub use sim::{Fault, SimGeneration, SimNode};
+pub use wait::wait_until;

@@ -4,10 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Fault, SimGeneration, SimNode, tests::wait_until};
+use super::{Fault, SimGeneration, SimNode};
 use crate::{
     certs::TestCa,
     client::{Ended, RawClient, RawOutcome, Rest, TestClient},
+    wait_until,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -126,7 +127,7 @@ async fn a_flood_runs_until_it_is_cleared() {
     let node = node().await;
     let client = connected(&node).await;
     node.fault(Fault::Flood);
-    wait_until(|| client.message_count() > 5_000).await;
+    wait_until(SOON, || client.message_count() > 5_000).await;
     node.clear_faults().unwrap();
     node.push_to_all(r#"{"op":"after"}"#);
     client.wait_for(|m| m["op"] == "after", SOON).await.unwrap();
@@ -234,7 +235,7 @@ async fn an_endless_body_ends_with_its_reader() {
     client.write(get("/v4/info")).await.unwrap();
     assert!(client.read_until(&[b' '; 10_000], SOON).await.is_some());
     drop(client);
-    wait_until(|| node.connection_count() == 0).await;
+    wait_until(SOON, || node.connection_count() == 0).await;
 }
 
 #[tokio::test]

@@ -220,9 +220,7 @@ impl SimNode {
     pub fn send_stats(&self) {
         let mut state = self.node.state();
         let stats = state.stats_message();
-        state
-            .every_session()
-            .for_each(|session| session.send(stats.to_string()));
+        state.every_session().for_each(|session| session.send(stats.clone()));
     }
 
     /// Sends `text` as it is to a session (queued while that is parked). False when there is no such session.

@@ -100,9 +100,9 @@ fn send_next(session: &mut Session, guild: i64) {
     let number = *number;
     let message = if number.is_multiple_of(2) && !session.is_parked() {
         let state = json!({"time": unix_ms(), "position": number, "connected": true, "ping": 1});
-        json!({"op": "playerUpdate", "guildId": guild.to_string(), "state": state, "simSeq": number})
+        format!(r#"{{"op":"playerUpdate","state":{state},"guildId":"{guild}","simSeq":{number}}}"#)
     } else {
-        json!({"op": "event", "type": "SimNumberedEvent", "guildId": guild.to_string(), "simSeq": number})
+        format!(r#"{{"op":"event","type":"SimNumberedEvent","guildId":"{guild}","simSeq":{number}}}"#)
     };
-    session.send(message.to_string());
+    session.send(message);
 }

@@ -6,7 +6,12 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::{filters, generation::SimGeneration, messages::unix_ms, track::SimTrack};
+use super::{
+    filters,
+    generation::SimGeneration,
+    messages::{PlayerState, unix_ms},
+    track::SimTrack,
+};
 
 /// Round trip to Discord's voice gateway that a connected player reports, in ms.
 const VOICE_PING: i64 = 13;
@@ -156,14 +161,14 @@ impl Player {
     }
 
     /// Lavalink's player state object.
-    pub(crate) fn state(&self, generation: SimGeneration, now: Instant) -> Value {
-        let mut state = json!({
-            "time": unix_ms(), "position": self.position(now), "connected": self.connected, "ping": self.ping(),
-        });
-        if generation == SimGeneration::Legacy && self.track.is_none() {
-            state.as_object_mut().and_then(|state| state.remove("position"));
+    pub(crate) fn state(&self, generation: SimGeneration, now: Instant) -> PlayerState {
+        let shown = generation != SimGeneration::Legacy || self.track.is_some();
+        PlayerState {
+            time: unix_ms(),
+            position: shown.then(|| self.position(now)),
+            connected: self.connected,
+            ping: self.ping(),
         }
-        state
     }
 
     fn ping(&self) -> i64 {
@@ -183,7 +188,7 @@ impl Player {
             "filters": filters::shown(&self.filters),
         });
         if generation.is_v4() {
-            player["state"] = self.state(generation, now);
+            player["state"] = json!(self.state(generation, now));
         } else {
             player["voice"]["connected"] = json!(self.connected);
             player["voice"]["ping"] = json!(self.ping());

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -242,12 +241,12 @@ impl Session {
     }
 
     /// Sends `stats` if they are due. A legacy node makes none while the session is parked.
-    pub(crate) fn tick_stats(&mut self, stats: &Value, now: Instant) {
+    pub(crate) fn tick_stats(&mut self, stats: &str, now: Instant) {
         if self.next_stats > now || (self.is_parked() && self.settings.generation == SimGeneration::Legacy) {
             return;
         }
         self.next_stats = now + self.settings.stats_interval;
-        self.send(stats.to_string());
+        self.send(stats.to_owned());
     }
 
     fn guilds(&self, wanted: impl Fn(&Player) -> bool) -> Vec<i64> {

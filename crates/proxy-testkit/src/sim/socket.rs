@@ -9,7 +9,6 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -24,7 +23,7 @@ use super::{
     Node, SimGeneration,
     answer::{Answer, Body},
     io::ConnControl,
-    messages,
+    messages::{self, PlayerState},
     rest::RestError,
     session::Outgoing,
     state::Newcomer,
@@ -258,7 +257,12 @@ async fn write(
 
 /// Writes as fast as the peer reads, until the fault is cleared.
 async fn flood(node: &Node, socket: &mut Socket) -> Result<(), Closed> {
-    let state = json!({"time": messages::unix_ms(), "position": 0, "connected": true, "ping": 1});
+    let state = PlayerState {
+        time: messages::unix_ms(),
+        position: Some(0),
+        connected: true,
+        ping: 1,
+    };
     let message = Message::text(messages::player_update(1, &state));
     while node.faults.lasting().flood {
         for _ in 0..64 {

@@ -167,9 +167,8 @@ impl State {
     }
 
     /// `stats` as a WebSocket message.
-    pub(crate) fn stats_message(&self) -> Value {
+    pub(crate) fn stats_message(&self) -> String {
         let mut stats = self.stats();
-        stats["op"] = json!("stats");
         let frames = self
             .load
             .frames
@@ -178,7 +177,7 @@ impl State {
         if frames.is_some() || self.settings.generation.is_v4() {
             stats["frameStats"] = json!(frames);
         }
-        stats
+        messages::stats(&stats)
     }
 
     /// `stats` as REST answers it.

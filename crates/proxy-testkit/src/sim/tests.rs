@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::client::{Ended, HandshakeRefused, Rest, TestClient, TestClientBuilder, voice};
+use crate::{
+    client::{Ended, HandshakeRefused, Rest, TestClient, TestClientBuilder, voice},
+    wait_until,
+};
 
 const SOON: Duration = Duration::from_secs(5);
 const PASSWORD: &str = "youshallnotpass";
@@ -295,10 +298,13 @@ async fn a_parked_session_queues_events_but_no_updates_and_replays_them_in_order
     let id = client.session_id();
     client.drop_socket();
     client.clear_messages();
-    wait_until(|| node.sessions()[0].parked).await;
+    wait_until(SOON, || node.sessions()[0].parked).await;
     assert_eq!(client.get_player(1).await.unwrap().status, 404);
     assert!(node.push(&id, r#"{"op":"pluginThing","n":1}"#));
-    wait_until(|| node.player(&id, 1).is_some_and(|player| player["track"].is_null())).await;
+    wait_until(SOON, || {
+        node.player(&id, 1).is_some_and(|player| player["track"].is_null())
+    })
+    .await;
     assert!(client.resume().await.unwrap());
     assert_eq!(client.session_id(), id);
     assert_eq!(client.handshake_header("session-resumed").as_deref(), Some("true"));
@@ -314,14 +320,14 @@ async fn a_session_without_resuming_or_past_its_timeout_is_gone() {
     let node = node(SimGeneration::V4_2).await;
     let client = client_of(&node).connect().await.unwrap();
     client.drop_socket();
-    wait_until(|| node.sessions().is_empty()).await;
+    wait_until(SOON, || node.sessions().is_empty()).await;
     assert!(!client.resume().await.unwrap());
     client
         .update_session(&json!({"resuming": true, "timeout": 0}))
         .await
         .unwrap();
     client.drop_socket();
-    wait_until(|| node.sessions().is_empty()).await;
+    wait_until(SOON, || node.sessions().is_empty()).await;
     assert!(!client.resume().await.unwrap());
 }
 
@@ -358,9 +364,9 @@ async fn v3_ops_drive_a_player_and_resume_by_key_in_both_v3_generations() {
             .op(&json!({"op": "configureResuming", "key": "mine", "timeout": 30}))
             .await
             .unwrap();
-        wait_until(|| node.sessions()[0].resuming).await;
+        wait_until(SOON, || node.sessions()[0].resuming).await;
         client.drop_socket();
-        wait_until(|| node.sessions()[0].parked).await;
+        wait_until(SOON, || node.sessions()[0].parked).await;
         client.reconnect(Some("mine")).await.unwrap();
         assert_eq!(client.handshake_header("session-resumed").as_deref(), Some("true"));
         let (_, player) = node.find_player(5).unwrap();
@@ -447,16 +453,4 @@ async fn numbered_messages_reach_every_session_complete_and_in_order() {
         assert!(client.wait_sequences(complete, SOON).await, "{:?}", client.sequences());
         assert!(client.sequences().is_clean());
     }
-}
-
-/// Waits until a state is reached.
-pub(super) async fn wait_until(reached: impl Fn() -> bool) {
-    let wait = async {
-        while !reached() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(SOON, wait)
-        .await
-        .expect("the state was not reached in time");
 }
