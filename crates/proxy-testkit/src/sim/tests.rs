@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    client::{Ended, HandshakeRefused, Rest, TestClient, TestClientBuilder, voice},
+    client::{Ended, HandshakeRefused, RawClient, Rest, TestClient, TestClientBuilder, voice},
     wait_until,
 };
 
@@ -81,6 +81,68 @@ async fn handshakes_are_refused_in_the_documented_order() {
     assert_eq!(refused(foreign).status, 403);
     let old = client_of(&node).socket_path("/").connect().await.unwrap_err();
     assert_eq!(refused(old).status, 200);
+}
+
+/// A handshake by hand, with the given header lines instead of the usual ones.
+fn handshake(path: &str, lines: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\n{lines}Upgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_missing_or_odd_user_id_is_met_as_each_generation_does() {
+    let auth = "Authorization: youshallnotpass\r\n";
+    let cases = [
+        (SimGeneration::V4_2, "/v4/websocket", "", 400),
+        (SimGeneration::V4_2, "/v4/websocket", "User-Id: \r\n", 400),
+        (SimGeneration::V4_2, "/v4/websocket", "User-Id: abc\r\n", 101),
+        (SimGeneration::V3_7, "/v3/websocket", "", 400),
+        (SimGeneration::V3_7, "/", "User-Id: \r\n", 101),
+        (SimGeneration::Legacy, "/", "", 101),
+    ];
+    for (generation, path, user, status) in cases {
+        let node = node(generation).await;
+        let mut client = RawClient::connect(node.addr()).await.unwrap();
+        client.write(handshake(path, &format!("{auth}{user}"))).await.unwrap();
+        assert_eq!(
+            client.read_answer(SOON).await.status(),
+            Some(status),
+            "{generation:?} {path} {user:?}"
+        );
+        if status == 101 {
+            // A close frame of two bytes: 1011.
+            assert!(
+                client.read_until(&[0x88, 2, 0x03, 0xf3], SOON).await.is_some(),
+                "{generation:?} {path} {user:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_handshake_with_a_session_id_leaves_that_session_parked_for_good() {
+    let node = node(SimGeneration::V4_2).await;
+    let client = client_of(&node).connect().await.unwrap();
+    client
+        .update_session(&json!({"resuming": true, "timeout": 1}))
+        .await
+        .unwrap();
+    let id = client.session_id();
+    client.drop_socket();
+    wait_until(SOON, || node.sessions()[0].parked).await;
+    let lines = format!("Authorization: {PASSWORD}\r\nUser-Id: 7\r\nSession-Id: {id}\r\nOrigin: http://foreign\r\n");
+    let mut probe = RawClient::connect(node.addr()).await.unwrap();
+    probe.write(handshake("/v4/websocket", &lines)).await.unwrap();
+    let refused = probe.read_answer(SOON).await;
+    assert_eq!(
+        (refused.status(), refused.header("session-resumed")),
+        (Some(403), Some("true"))
+    );
+    // Nothing to wait for: past its timeout it must still be there.
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    assert!(client.resume().await.unwrap());
 }
 
 #[tokio::test]
