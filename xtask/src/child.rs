@@ -24,7 +24,8 @@ impl Running {
     /// started it.
     pub(crate) fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        // The pipe stays open as long as this process lives; the test kit's programs end when it closes.
+        command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
         end_with_parent(&mut command);
         let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         Ok(Self {
@@ -44,16 +45,11 @@ impl Running {
 
     /// The end of what the program has written.
     pub(crate) fn last_lines(&self) -> String {
-        let text = self.output();
+        let text = std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-
-    /// Everything the program has written.
-    pub(crate) fn output(&self) -> String {
-        std::fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
     }
 
     /// Tells the program to end and waits; kills it when it takes too long.

@@ -27,9 +27,9 @@ const POLL: Duration = Duration::from_millis(50);
 const FIGURES_EVERY: Duration = Duration::from_secs(3);
 
 /// The simulated nodes: name and generation.
-const NODES: [(&str, &str); 3] = [("v4-a", "v4.2"), ("v4-b", "v4.2"), ("v3-a", "v3.7")];
-/// The simulated bots: generation and how many.
-const BOTS: [(&str, &str); 2] = [("v4.2", "4"), ("v3", "2")];
+const NODES: [(&str, &str); 3] = [("v4-a", "4.2"), ("v4-b", "4.2"), ("v3-a", "3.7")];
+/// The simulated bots: what they speak, how many, and the user id of the first.
+const BOTS: [(&str, &str, &str); 3] = [("4.2", "4", "1000"), ("3.7", "1", "2000"), ("legacy", "1", "3000")];
 
 /// Runs the demo until Ctrl-C, or for a time.
 pub(crate) fn demo(options: &[&str]) -> Result<()> {
@@ -73,10 +73,10 @@ fn simulated(time: Option<Duration>) -> Result<()> {
         Running::start("lavalink-proxy", command, &folder.join("lavalink-proxy.log"))?,
     );
     wait_until_ready(admin, &mut children)?;
-    for (generation, count) in BOTS {
+    for (generation, count, first) in BOTS {
         let mut command = Command::new(program(PROFILE, "sim-bots"));
         command.args(["--url", &format!("http://{proxy}"), "--password", PASSWORD]);
-        command.args(["--bots", count, "--generation", generation]);
+        command.args(["--bots", count, "--first-user-id", first, "--generation", generation]);
         children.push(Running::start(
             "sim-bots",
             command,

@@ -60,11 +60,13 @@ pub(crate) struct Server {
     /// Needed only where a reverse proxy in front passes such a prefix on. `/v3` and `/v4` prefixes are always understood
     /// and must not be written here.
     pub(crate) mount_prefix: String,
-    /// How long a client may take to send the head of a request, from its first byte.
+    /// How long a client may take to send the head of a request, from its first byte (on a new connection, from the
+    /// start), and to finish a TLS handshake.
     ///
     /// This is what stops clients that hold connections open with half a request.
     pub(crate) header_timeout: Period,
-    /// How long a connection may stay open between two requests. WebSockets are not affected, see `ping_interval`.
+    /// How long a connection may stay open between two requests, and how long a body may make no progress. WebSockets are
+    /// not affected, see `ping_interval`.
     ///
     /// Trap: a load balancer in front must give up idle connections sooner than the proxy, or it sends requests into a
     /// connection that is being closed.
@@ -97,10 +99,11 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: Period,
     /// The protocol version of a client that shows no sign of either, neither in path nor headers nor later.
     pub(crate) default_version: Version,
-    /// The protocol version of clients by their `Client-Name` or `User-Agent`, used where nothing stronger tells.
+    /// The protocol version of clients by the first part of their `Client-Name` or `User-Agent`, used where nothing
+    /// stronger tells. The longest part that fits counts; letter case matters.
     ///
-    /// A name may end in `*`; letter case does not matter. Trap: by environment this key is one variable that holds a
-    /// TOML table, since names may contain characters that variables may not.
+    /// Trap: by environment this key is one variable that holds a TOML table, since names may contain characters that
+    /// variables may not.
     #[schemars(example = example_client_versions())]
     pub(crate) client_versions: BTreeMap<String, Version>,
     /// Serving clients over TLS (`https://` and `wss://`), beside or instead of `server.bind`.
@@ -134,7 +137,7 @@ impl Default for Server {
 }
 
 fn example_client_versions() -> BTreeMap<String, Version> {
-    [("erela.js*".to_owned(), Version::V3)].into()
+    [("erela.js".to_owned(), Version::V3)].into()
 }
 
 /// `[server.tls]`
@@ -178,7 +181,7 @@ pub(crate) struct Admin {
     pub(crate) bind: Address,
     /// The password of the user `admin`, for everything but `/healthz` and `/readyz`.
     ///
-    /// Left out, one is generated at start and printed once in the log.
+    /// Left out, a new one is made at each start and printed once to standard error.
     #[schemars(example = &"change-me-too")]
     pub(crate) password: Option<Secret>,
     /// A file that holds the password, as Docker and systemd provide secrets. It wins over `password`.
@@ -302,18 +305,32 @@ impl Default for Health {
     }
 }
 
+/// What is shown of several nodes as if they were one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Info {
+    /// What all of them have.
+    Common,
+    /// What any of them has.
+    Union,
+}
+
 /// `[requests]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Requests {
     /// How long connecting to a node may take.
     pub(crate) connect_timeout: Period,
-    /// How long a node may take before the first byte of its answer.
+    /// How long a node may take before the first byte of its answer, and between two parts of it.
     ///
     /// Trap: searches and playlists take a node many seconds; a short limit turns slow answers into errors.
     pub(crate) response_timeout: Period,
     /// Whether a GET that belongs to no session is tried once on another node, if the first failed before it answered.
     pub(crate) retry: bool,
+    /// What `/v4/info` shows of several nodes: what all of them have (`"common"`), or what any of them has (`"union"`).
+    ///
+    /// Trap: with `"union"` a client may be told of a filter or plugin that the node of its player does not have.
+    pub(crate) info: Info,
 }
 
 impl Default for Requests {
@@ -322,6 +339,7 @@ impl Default for Requests {
             connect_timeout: Period::seconds(3),
             response_timeout: Period::seconds(60),
             retry: true,
+            info: Info::Common,
         }
     }
 }

@@ -21,7 +21,6 @@ pub(crate) mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,20 +29,19 @@ use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
 
 pub(crate) use dotenv::dotenv;
-pub(crate) use file::{Bridge, LogFormat, Placement};
+pub(crate) use file::LogFormat;
 pub(crate) use mistake::{ConfigErrors, Mistake, Origin};
 pub(crate) use reference::schema;
-pub(crate) use value::{IpRange, Version};
+pub(crate) use value::Version;
 
-/// Everything the program can be told, checked and with defaults filled in.
+/// What the program can be told, checked and with defaults filled in. Keys whose feature is not built yet are checked too,
+/// but lead nowhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// The proxy listener and its connections.
     pub(crate) server: Server,
     /// The admin listener.
     pub(crate) admin: Admin,
-    /// The SQLite file.
-    pub(crate) store: PathBuf,
     /// Sessions.
     pub(crate) sessions: Sessions,
     /// Health checks.
@@ -52,8 +50,6 @@ pub(crate) struct Config {
     pub(crate) requests: Requests,
     /// Caps on connections; "no limit" is the largest number.
     pub(crate) limits: ConnectionLimits,
-    /// Discord bot tokens by user id.
-    pub(crate) discord_tokens: BTreeMap<u64, Secret>,
     /// Logging.
     pub(crate) log: Log,
     /// At least one, with different names and passwords.
@@ -97,12 +93,8 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: Duration,
     /// For clients that show no version.
     pub(crate) default_version: Version,
-    /// Patterns of client names, lower case, perhaps ending in `*`, longest first.
+    /// First parts of client names, longest first.
     pub(crate) client_versions: Vec<(String, Version)>,
-    /// Whether the PROXY protocol is spoken (not built yet).
-    pub(crate) proxy_protocol: bool,
-    /// From where PROXY headers are believed (not built yet).
-    pub(crate) trusted: Vec<IpRange>,
 }
 
 /// The TLS side of the proxy listener.
@@ -128,12 +120,6 @@ pub(crate) struct Admin {
 /// See `[sessions]` in the reference.
 #[derive(Debug, Clone)]
 pub(crate) struct Sessions {
-    /// What is placed as one (not built yet).
-    pub(crate) placement: Placement,
-    /// When v3 clients are bridged (not built yet).
-    pub(crate) bridge: Bridge,
-    /// How long a session is kept after a close that the proxy caused.
-    pub(crate) grace: Duration,
     /// Bound of a waiting session's queue in messages.
     pub(crate) queue_messages: usize,
     /// Bound of a waiting session's queue in bytes.
@@ -162,6 +148,8 @@ pub(crate) struct Requests {
     pub(crate) response_timeout: Duration,
     /// Whether a failed GET is tried on another node.
     pub(crate) retry: bool,
+    /// Whether `/v4/info` shows what any node has, not what all have.
+    pub(crate) info_union: bool,
 }
 
 /// See `[log]` in the reference.
@@ -201,7 +189,7 @@ pub(crate) struct Node {
     pub(crate) password: Secret,
     /// `None`: to be probed.
     pub(crate) version: Option<Version>,
-    /// Discord voice regions (not used yet).
+    /// Discord voice regions, for placement.
     pub(crate) regions: Vec<String>,
     /// Relative share of work, at least 1.
     pub(crate) weight: u32,

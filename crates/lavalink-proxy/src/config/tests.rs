@@ -72,7 +72,6 @@ fn the_password_of_a_file_is_read_without_its_line_break_and_relative_to_the_con
     std::fs::write(&path, text).unwrap();
     let config = load(Some(&path), std::iter::empty()).unwrap();
     assert_eq!(config.tenants[0].password.expose(), "from the file");
-    assert_eq!(config.store, folder.path().join("lavalink-proxy.db"));
 }
 
 #[test]
@@ -117,7 +116,7 @@ fn a_variable_wins_over_the_file_and_lists_may_have_commas() {
         ("LAVALINK_PROXY__SERVER__HEADER_TIMEOUT", "3s"),
         ("LAVALINK_PROXY__SERVER__BIND", "127.0.0.1:1, [::1]:1"),
         ("LAVALINK_PROXY__SERVER__THREADS", "3"),
-        ("LAVALINK_PROXY__SERVER__CLIENT_VERSIONS", r#"{ "Erela.js*" = 3 }"#),
+        ("LAVALINK_PROXY__SERVER__CLIENT_VERSIONS", r#"{ "erela.js" = 3 }"#),
         ("LAVALINK_PROXY__NODES__0__WEIGHT", "7"),
         ("LAVALINK_PROXY__NODES__0__REGIONS", "eu"),
         ("LAVALINK_PROXY__NODES__0__PASSWORD", "12345"),
@@ -131,7 +130,7 @@ fn a_variable_wins_over_the_file_and_lists_may_have_commas() {
     assert_eq!(config.server.header_timeout.as_secs(), 3);
     assert_eq!(config.server.bind.len(), 2);
     assert_eq!(config.server.threads, 3);
-    assert_eq!(config.server.client_versions, [("erela.js*".to_owned(), Version::V3)]);
+    assert_eq!(config.server.client_versions, [("erela.js".to_owned(), Version::V3)]);
     assert_eq!(
         (config.nodes[0].weight, config.nodes[0].regions.as_slice()),
         (7, ["eu".to_owned()].as_slice())
@@ -141,7 +140,11 @@ fn a_variable_wins_over_the_file_and_lists_may_have_commas() {
         (config.nodes[1].name.as_str(), config.nodes[1].sources.len()),
         ("127.0.0.1-2402", 2)
     );
-    assert_eq!(config.discord_tokens[&42].expose(), "t");
+    assert!(
+        config.warnings.iter().any(|line| line.contains("discord.tokens")),
+        "{:?}",
+        config.warnings
+    );
     assert!(!config.requests.retry);
 }
 

@@ -41,17 +41,16 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
     let mut config = Config {
         server: check.server(&file.server),
         admin: check.admin(&file.admin),
-        store: check.path(&file.store.path),
         sessions: check.sessions(&file.sessions),
         health: check.health(&file.health),
         requests: check.requests(&file.requests),
         limits: limits(&file.limits),
-        discord_tokens: check.discord(&file.discord),
         log: check.log(&file.log),
         tenants,
         nodes,
         warnings: Vec::new(),
     };
+    check.discord(&file.discord);
     check.listeners_differ(&file);
     config.warnings = check.warnings.iter().map(|warning| located(path, warning)).collect();
     (config, check.mistakes)
@@ -194,9 +193,6 @@ impl Check {
             self.wrong("sessions.queue_messages", "expected at least 1");
         }
         Sessions {
-            placement: sessions.placement,
-            bridge: sessions.bridge,
-            grace: sessions.grace.0,
             queue_messages: sessions.queue_messages,
             queue_bytes: self.at_least("sessions.queue_bytes", sessions.queue_bytes.0, 16 << 10),
         }
@@ -224,29 +220,22 @@ impl Check {
             connect_timeout: self.period("requests.connect_timeout", requests.connect_timeout),
             response_timeout: self.period("requests.response_timeout", requests.response_timeout),
             retry: requests.retry,
+            info_union: requests.info == file::Info::Union,
         }
     }
 
-    fn discord(&mut self, discord: &file::Discord) -> BTreeMap<u64, Secret> {
-        let written = discord
-            .tokens
-            .iter()
-            .map(|(user, token)| (user.clone(), Some(Secret::new(token.expose()))));
-        let mut tokens: Vec<_> = written.map(|(user, token)| ("discord.tokens", user, token)).collect();
-        for (user, file) in &discord.token_files {
-            let token = self.secret_file(&format!("discord.token_files.{user}"), file);
-            tokens.push(("discord.token_files", user.clone(), token));
-        }
-        let mut by_user = BTreeMap::new();
-        for (key, user, token) in tokens {
-            // The name is not repeated: user id and token may have been mixed up.
-            match (user.parse::<u64>(), token) {
-                (Ok(user), Some(token)) => drop(by_user.insert(user, token)),
-                (Ok(_), None) => {}
-                (Err(_), _) => self.wrong(key, "expected the bot's user id, a number, before each `=`"),
+    fn discord(&mut self, discord: &file::Discord) {
+        let tokens = discord.tokens.keys().map(|user| ("discord.tokens", user));
+        let files = discord.token_files.keys().map(|user| ("discord.token_files", user));
+        for (key, user) in tokens.chain(files) {
+            // The text is not repeated: user id and token may have been mixed up.
+            if user.parse::<u64>().is_err() {
+                self.wrong(key, "expected the bot's user id, a number, before each `=`");
             }
         }
-        by_user
+        for (user, file) in &discord.token_files {
+            self.secret_file(&format!("discord.token_files.{user}"), file);
+        }
     }
 
     fn log(&mut self, log: &file::Log) -> Log {

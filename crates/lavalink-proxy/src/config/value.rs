@@ -128,7 +128,7 @@ impl fmt::Display for Size {
         let largest = SIZE_UNITS
             .iter()
             .rev()
-            .find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+            .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
         let (name, factor) = largest.copied().unwrap_or(SIZE_UNITS[0]);
         write!(f, "{}{name}", bytes / factor)
     }

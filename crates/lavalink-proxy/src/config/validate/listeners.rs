@@ -11,20 +11,14 @@ use crate::config::{Admin, Server, ServerTls};
 
 impl Check {
     pub(super) fn server(&mut self, server: &file::Server) -> Server {
-        let mut patterns: Vec<_> = server
-            .client_versions
-            .iter()
-            .map(|(name, version)| (name.to_lowercase(), *version))
-            .collect();
-        // The longest pattern says most about a client.
-        patterns.sort_by_key(|(name, _)| Reverse(name.len()));
-        for (name, _) in &patterns {
-            if name.trim_end_matches('*').contains('*') {
-                self.wrong(
-                    "server.client_versions",
-                    format!("expected a `*` only at the end, got {name:?}"),
-                );
-            }
+        let mut client_versions: Vec<_> = server.client_versions.clone().into_iter().collect();
+        // The longest part that fits says most about a client.
+        client_versions.sort_by_key(|(part, _)| Reverse(part.len()));
+        if client_versions.iter().any(|(part, _)| part.is_empty()) {
+            self.wrong(
+                "server.client_versions",
+                "expected the first part of a client's name, it is empty",
+            );
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Server {
@@ -51,9 +45,7 @@ impl Check {
             ping_timeout: self.period("server.ping_timeout", server.ping_timeout),
             shutdown_timeout: server.shutdown_timeout.0,
             default_version: server.default_version,
-            client_versions: patterns,
-            proxy_protocol: server.proxy_protocol.enabled,
-            trusted: server.proxy_protocol.trusted.clone(),
+            client_versions,
         }
     }
 
@@ -103,7 +95,7 @@ impl Check {
         if password.is_none() && !admin.bind.0.ip().is_loopback() {
             self.warn(
                 "admin.bind",
-                "is reachable from other machines, but admin.password is not set; one is generated at each start",
+                "is reachable from other machines, but admin.password is not set; a new one is made at each start",
             );
         }
         Admin {
