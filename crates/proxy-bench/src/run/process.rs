@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -11,6 +11,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::sys;
+
+/// A killed process is gone within this time, unless the machine is in great trouble.
+const BURIAL: Duration = Duration::from_secs(2);
 
 /// A running process that is killed when this value is dropped.
 pub(crate) struct Process {
@@ -50,6 +53,18 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// Kills it and waits for its end, so that not even a dead process stays behind.
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.start_kill();
+        let until = Instant::now() + BURIAL;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// The `Rss` line of `/proc/PID/smaps_rollup`, in bytes.
 fn parse_rss(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
@@ -63,7 +78,7 @@ fn parse_rss(text: &str) -> Option<u64> {
 
 fn command(program: &Path, arguments: &[String]) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).kill_on_drop(true);
+    command.args(arguments);
     sys::die_with_parent(&mut command);
     command
 }

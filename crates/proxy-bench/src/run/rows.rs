@@ -61,7 +61,7 @@ const fn less(key: &'static str, label: &'static str, scenarios: &'static [&'sta
 }
 
 /// All figures, in the order of the table. The first one a scenario has carries its title.
-pub(crate) const FIGURES: [Figure; 15] = [
+pub(crate) const FIGURES: [Figure; 16] = [
     less("cpu_ratio", "proxy CPU / (load+node CPU)", &LOADED),
     less("cpu_unit", "proxy CPU s / {unit}", &LOADED),
     less(
@@ -134,11 +134,13 @@ pub(crate) fn derive(samples: &mut [Sample]) {
         {
             samples[at].values.insert("added_p50", p50 - direct);
         }
-        if scenario == "ws-20k-10k"
-            && let Some(many) = samples[at].values.get("cpu_unit").copied()
-            && let Some(few) = find(samples, "ws-20k", peer, round, "cpu_unit")
-        {
-            samples[at].values.insert("cost_vs_100", many / few);
+        for (of, over) in [("cpu_ratio", "ratio_vs_100"), ("cpu_unit", "cost_vs_100")] {
+            if scenario == "ws-20k-10k"
+                && let Some(many) = samples[at].values.get(of).copied()
+                && let Some(few) = find(samples, "ws-20k", peer, round, of)
+            {
+                samples[at].values.insert(over, many / few);
+            }
         }
     }
 }

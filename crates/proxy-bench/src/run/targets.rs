@@ -49,7 +49,8 @@ const TARGETS: [Target; 14] = [
     Target {
         name: "cost of a message, many sessions over 100",
         scenario: "ws-20k-10k",
-        figure: "cost_vs_100",
+        // Not the raw cost: it follows the machine's load from one window to the next, by more than the target allows.
+        figure: "ratio_vs_100",
         at_most: Limit::Value(1.15, ""),
     },
     none_lost("ws-2k"),
