@@ -145,25 +145,39 @@ fn numbered<'a>(table: &'a mut Table, name: &str, index: usize, origin: &Origin)
     }
 }
 
-/// Puts the variables of a start without a file into the tree. What a file or a key's own variable says already is left
-/// as it is.
-pub(crate) fn apply_short(tree: &mut Table, variables: &[(String, String)]) -> Vec<Mistake> {
+/// Puts the variables of a start without a file into the tree, where the file has no such sections; otherwise they are
+/// named in `unused`.
+pub(crate) fn apply_short(tree: &mut Table, variables: &[(String, String)], unused: &mut Vec<Mistake>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    if let Some(password) = value_of(variables, PASSWORD) {
-        let tenant = [("password", password.to_owned())];
-        tree.entry("tenants".to_owned())
-            .or_insert_with(|| list(PASSWORD, vec![section(PASSWORD, &tenant)]));
-    }
-    if let Some(text) = value_of(variables, NODES) {
-        let (nodes, wrong) = short_nodes(text);
-        mistakes.extend(wrong.into_iter().map(|message| Mistake {
-            origin: Origin::Variable(NODES.to_owned()),
-            key: String::new(),
-            message,
-        }));
-        tree.entry("nodes".to_owned()).or_insert_with(|| list(NODES, nodes));
+    let about = |name: &str, message: String| Mistake {
+        origin: Origin::Variable(name.to_owned()),
+        key: String::new(),
+        message,
+    };
+    for (name, sections) in [(PASSWORD, "tenants"), (NODES, "nodes")] {
+        let Some(text) = value_of(variables, name) else {
+            continue;
+        };
+        if tree.contains_key(sections) {
+            unused.push(about(name, format!("is not used, since the file has [[{sections}]]")));
+            continue;
+        }
+        let items = if name == PASSWORD {
+            vec![section(PASSWORD, &[("password", text.to_owned())])]
+        } else {
+            let (nodes, wrong) = short_nodes(text);
+            mistakes.extend(wrong.into_iter().map(|message| about(name, message)));
+            nodes
+        };
+        tree.insert(sections.to_owned(), list(name, items));
     }
     mistakes
+}
+
+/// Whether a variable of a node's key is set.
+pub(crate) fn names_nodes(variables: &[(String, String)]) -> bool {
+    let prefix = format!("{PREFIX}NODES__");
+    variables.iter().any(|(name, _)| name.starts_with(&prefix))
 }
 
 /// The value of a variable that is set and not empty.

@@ -246,12 +246,15 @@ fn from_parts(path: Option<&Path>, text: Option<&str>, variables: &[(String, Str
         // Half a file gives false complaints about the other half.
         return Err(ConfigErrors::new(path, mistakes));
     }
-    mistakes.extend(env::apply_keys(&mut tree, variables, &reference));
-    mistakes.extend(env::apply_short(&mut tree, variables));
-    if text.is_none() && !tree.contains_key("nodes") && legacy::applies(variables) {
+    let mut unused = Vec::new();
+    mistakes.extend(env::apply_short(&mut tree, variables, &mut unused));
+    if text.is_none() && !tree.contains_key("nodes") && !env::names_nodes(variables) && legacy::applies(variables) {
         mistakes.extend(legacy::apply(&mut tree, variables));
     }
-    let understood = read::understand(&tree, &reference);
+    // Last, so that they win over everything.
+    mistakes.extend(env::apply_keys(&mut tree, variables, &reference));
+    let mut understood = read::understand(&tree, &reference);
+    understood.warnings.extend(unused);
     let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
     let (config, wrong) = validate::validate(understood, path, base);
     mistakes.extend(wrong);

@@ -24,8 +24,8 @@ pub(crate) struct Understood {
     pub(crate) refused: BTreeSet<String>,
     /// What was wrong.
     pub(crate) mistakes: Vec<Mistake>,
-    /// Keys that are set but have no effect yet.
-    pub(crate) without_effect: Vec<Mistake>,
+    /// What is set but has no effect.
+    pub(crate) warnings: Vec<Mistake>,
 }
 
 /// Checks a tree against the reference.
@@ -125,7 +125,7 @@ impl Reader {
             return;
         }
         let message = format!("has no effect yet: {reason}");
-        self.result.without_effect.push(Mistake {
+        self.result.warnings.push(Mistake {
             origin: entry.origin.clone(),
             key: path_text(path),
             message,

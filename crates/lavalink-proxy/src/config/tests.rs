@@ -213,6 +213,41 @@ fn a_start_without_a_file_takes_password_and_nodes_from_two_variables() {
 }
 
 #[test]
+fn a_keys_own_variable_adds_to_a_start_without_a_file() {
+    let config = without_file(&[
+        ("LAVALINK_PROXY_PASSWORD", "p"),
+        ("LAVALINK_PROXY_NODES", "v4://p@a:1,v4://p@b:1"),
+        ("LAVALINK_PROXY__NODES__1__WEIGHT", "5"),
+        ("LAVALINK_PROXY__TENANTS__0__NAME", "bots"),
+    ])
+    .unwrap();
+    let nodes: Vec<_> = config
+        .nodes
+        .iter()
+        .map(|node| (node.host.as_str(), node.weight))
+        .collect();
+    assert_eq!(
+        (nodes.as_slice(), config.tenants[0].name.as_str()),
+        ([("a", 1), ("b", 5)].as_slice(), "bots")
+    );
+}
+
+#[test]
+fn the_variables_of_a_start_without_a_file_are_not_used_in_vain() {
+    let config = read(
+        MINIMAL,
+        &[("LAVALINK_PROXY_PASSWORD", "p"), ("LAVALINK_PROXY_NODES", "v4://p@a:1")],
+    )
+    .unwrap();
+    let expected = [
+        "LAVALINK_PROXY_PASSWORD: is not used, since the file has [[tenants]]",
+        "LAVALINK_PROXY_NODES: is not used, since the file has [[nodes]]",
+    ];
+    assert_eq!(config.warnings, expected);
+    assert_eq!(config.tenants[0].password.expose(), "client-password");
+}
+
+#[test]
 fn the_names_of_lavabridge_are_understood() {
     let config = without_file(&[
         ("PROXY_HOST", "0.0.0.0"),

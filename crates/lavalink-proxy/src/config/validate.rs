@@ -27,13 +27,13 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
         origins,
         refused,
         mistakes,
-        without_effect,
+        warnings,
     } = understood;
     let mut check = Check {
         origins,
         refused,
         mistakes,
-        warnings: without_effect,
+        warnings,
         base: base.to_owned(),
     };
     let nodes = check.nodes(&file.nodes);

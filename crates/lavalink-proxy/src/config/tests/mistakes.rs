@@ -250,10 +250,6 @@ fn mistakes_in_the_environment_are_named_with_the_variable() {
             ("LAVALINK_PROXY__SERVER__THREADS", "many"),
             "LAVALINK_PROXY__SERVER__THREADS: server.threads: invalid type: string \"many\", expected u16",
         ),
-        (
-            ("LAVALINK_PROXY_NODES", "v5://a@b"),
-            "LAVALINK_PROXY_NODES: node 1 is not understood, expected v4://password@host:port",
-        ),
     ];
     for (variable, expected) in cases {
         let said = mistakes(read(MINIMAL, &[variable]));
@@ -262,6 +258,9 @@ fn mistakes_in_the_environment_are_named_with_the_variable() {
             "{variable:?} {said:#?}"
         );
     }
+    let said = mistakes(without_file(&[("LAVALINK_PROXY_NODES", "v4://p@ok, v5://a@b")]));
+    let expected = "LAVALINK_PROXY_NODES: node 2 is not understood, expected v4://password@host:port";
+    assert!(said[0].starts_with(expected), "{said:#?}");
     let said = mistakes(without_file(&[("LAVALINK_V4_HOST", "h")]));
     assert_eq!(
         said[0],
