@@ -26,8 +26,8 @@ pub struct Tenant {
     pub name: Arc<str>,
     /// What its clients send as `Authorization`.
     pub password: Secret,
-    /// Whether its clients may call routes that administer one node (`/youtube*`, route planner writes).
-    pub allow_node_admin: bool,
+    /// The nodes whose administration routes (`/youtube*`, route planner writes) its clients may call; usually none.
+    pub admin_nodes: Arc<[NodeId]>,
     /// The nodes that its clients may be placed on; `None` is all.
     pub nodes: Option<Arc<[NodeId]>>,
 }
@@ -39,7 +39,7 @@ impl Tenant {
             id: TenantId(0),
             name: name.into(),
             password,
-            allow_node_admin: false,
+            admin_nodes: Arc::default(),
             nodes: None,
         }
     }

@@ -45,7 +45,8 @@ pub struct GatewayConfig {
     pub max_node_message: usize,
     /// Protocol version to assume when nothing tells.
     pub default_class: Class,
-    /// Versions by the start of `Client-Name` or `User-Agent`.
+    /// Versions by `Client-Name` or `User-Agent`: whole names without regard to case, or their start when the pattern
+    /// ends in `*`. The first that fits counts.
     pub listed: Vec<(String, Class)>,
     /// For a connection to a node, TLS included.
     pub connect_timeout: Duration,
@@ -96,4 +97,6 @@ pub struct NodeConfig {
     pub address: NodeAddress,
     /// Take it out of placement from the start.
     pub drain: bool,
+    /// The operator says that it is a v4 node, or that it is not; a node that turns out otherwise stays down.
+    pub is_v4: Option<bool>,
 }

@@ -116,23 +116,15 @@ pub(crate) fn update_session(
     Ok(respond::ok("application/json", &answer, to))
 }
 
-/// The node that a tenant with the right to it addresses: named in a header, or the only one there is.
+/// The node that a tenant with the right to it addresses: named in a header, or the only one it may administer.
 pub(crate) fn administered_node(shared: &Shared, head: &RequestHead<'_>, tenant: &Tenant) -> Option<NodeId> {
-    if !tenant.allow_node_admin {
-        return None;
-    }
-    let named = head
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case(NODE_HEADER));
-    let allowed = |id: &NodeId| tenant.nodes.as_deref().is_none_or(|nodes| nodes.contains(id));
-    match (named, shared.nodes.as_slice()) {
-        (Some(named), nodes) => nodes
-            .iter()
-            .find(|node| node.name.as_bytes() == named.value)
-            .map(|node| node.id)
-            .filter(allowed),
-        (None, [only]) => Some(only.id).filter(allowed),
+    let named = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(NODE_HEADER));
+    match (named, &*tenant.admin_nodes) {
+        (None, [only]) => Some(*only),
         (None, _) => None,
+        (Some(named), allowed) => {
+            let names = |id: &&NodeId| shared.nodes[usize::from(id.0)].name.as_bytes() == named.value;
+            allowed.iter().find(names).copied()
+        }
     }
 }

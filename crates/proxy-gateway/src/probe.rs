@@ -137,8 +137,8 @@ async fn learn(shared: &Shared, node: NodeId) -> Result<Generation, FailureKind>
     };
     seen.version = Some(&text);
     let generation = seen.generation().ok_or(FailureKind::NotLavalink)?;
-    let configured = shared.config.nodes[usize::from(node.0)].spec.generation;
-    if configured.is_some_and(|configured| configured.is_v4() != generation.is_v4()) {
+    let expected = shared.config.nodes[usize::from(node.0)].is_v4;
+    if expected.is_some_and(|expected| expected != generation.is_v4()) {
         return Err(FailureKind::WrongVersion);
     }
     let about = NodeAbout {

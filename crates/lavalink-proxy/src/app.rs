@@ -1,0 +1,200 @@
+//! Builds the components from the configuration, in the order of their dependencies: the list of what the proxy is made
+//! of.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use lavalink_protocol::detect::Class;
+use proxy_core::health::{HealthSettings, Thresholds};
+use proxy_core::placement::Region;
+use proxy_core::pool::{NodeId, NodeSpec};
+use proxy_core::secret::Secret;
+use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::resume::QueueLimits;
+use proxy_core::tenant::{Tenant, Tenants};
+use proxy_gateway::Gateway;
+use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConfig};
+use proxy_gateway::node::{NodeAddress, NodeTls};
+
+use crate::config::{self, Config, Version};
+
+/// Probes of a node in doubt come this much quicker than the configured interval, but not more often than this.
+const SUSPECT_SHARE: u32 = 5;
+const SUSPECT_LEAST: Duration = Duration::from_millis(200);
+
+/// The running program.
+pub(crate) struct App {
+    gateway: Gateway,
+}
+
+impl App {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When an address is taken, a certificate cannot be used, or the like.
+    pub(crate) fn start(config: Config) -> anyhow::Result<Self> {
+        let password = admin_password(&config)?;
+        let bind = config.admin.bind;
+        let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
+        let _ = (password, bind);
+        Ok(Self { gateway })
+    }
+
+    /// Says where it listens.
+    pub(crate) fn announce(&self) {
+        for address in self.gateway.addresses() {
+            tracing::info!(%address, "clients connect here");
+        }
+    }
+
+    /// Lets what is in flight finish, and returns when all is closed.
+    pub(crate) fn shut_down(self) {
+        self.gateway.shut_down();
+    }
+}
+
+/// The configured password, or a new one that is printed this once.
+fn admin_password(config: &Config) -> anyhow::Result<Secret> {
+    if let Some(password) = &config.admin.password {
+        return Ok(password.clone());
+    }
+    let mut bytes = [0; 15];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system gives no randomness for an admin password"))?;
+    let password: String = bytes
+        .iter()
+        .map(|byte| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[usize::from(byte % 32)]))
+        .collect();
+    // Printed, not logged: log files live longer than the first look at a terminal.
+    eprintln!("admin password (user admin), new at every start until [admin] password is set: {password}");
+    Ok(Secret::new(password))
+}
+
+fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
+    let Config {
+        server,
+        sessions,
+        health,
+        requests,
+        limits,
+        tenants,
+        nodes,
+        ..
+    } = config;
+    let mut listeners: Vec<_> = server
+        .bind
+        .iter()
+        .map(|bind| ListenerConfig { bind: *bind, tls: None })
+        .collect();
+    if let Some(tls) = server.tls {
+        let files = ListenerTls {
+            certificate: tls.certificate,
+            key: tls.key,
+        };
+        listeners.extend(tls.bind.iter().map(|bind| ListenerConfig {
+            bind: *bind,
+            tls: Some(files.clone()),
+        }));
+    }
+    let names: Vec<_> = nodes.iter().map(|node| node.name.clone()).collect();
+    let tenants = Tenants::new(tenants.into_iter().map(|tenant| build_tenant(tenant, &names)).collect())?;
+    Ok(GatewayConfig {
+        listeners,
+        threads: server.threads,
+        mount: server.mount_prefix,
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        max_header_bytes: server.max_header_bytes,
+        max_body_bytes: server.max_body_bytes,
+        shutdown_timeout: server.shutdown_timeout,
+        ping_interval: server.ping_interval,
+        ping_timeout: server.ping_timeout,
+        client_queue_bytes: server.client_queue_bytes,
+        max_client_message: server.max_client_frame_bytes,
+        max_node_message: server.max_node_frame_bytes,
+        default_class: class(server.default_version),
+        listed: server
+            .client_versions
+            .into_iter()
+            .map(|(name, version)| (name, class(version)))
+            .collect(),
+        connect_timeout: requests.connect_timeout,
+        response_timeout: requests.response_timeout,
+        retry: requests.retry,
+        limits,
+        sessions: SessionSettings {
+            queue: QueueLimits {
+                messages: u32::try_from(sessions.queue_messages).unwrap_or(u32::MAX),
+                bytes: u32::try_from(sessions.queue_bytes).unwrap_or(u32::MAX),
+            },
+            ..SessionSettings::default()
+        },
+        tenants,
+        nodes: nodes.into_iter().map(build_node).collect(),
+        health: HealthSettings {
+            thresholds: Thresholds {
+                failures: health.failures,
+                successes: health.successes,
+            },
+            interval: health.interval,
+            suspect_interval: (health.interval / SUSPECT_SHARE)
+                .max(SUSPECT_LEAST)
+                .min(health.interval),
+            ..HealthSettings::default()
+        },
+        probe_timeout: health.timeout,
+        info_union: false,
+    })
+}
+
+fn class(version: Version) -> Class {
+    match version {
+        Version::V4 => Class::V4,
+        Version::V3 => Class::V3Legacy,
+    }
+}
+
+fn build_tenant(tenant: config::Tenant, nodes: &[String]) -> Tenant {
+    // Node ids are places in the configuration.
+    let ids = |names: &[String]| {
+        let known = |name: &String| nodes.iter().position(|node| node == name);
+        names
+            .iter()
+            .filter_map(known)
+            .filter_map(|at| u16::try_from(at).ok())
+            .map(NodeId)
+            .collect()
+    };
+    Tenant {
+        admin_nodes: ids(&tenant.allow_node_admin),
+        nodes: (!tenant.nodes.is_empty()).then(|| ids(&tenant.nodes)),
+        ..Tenant::new(tenant.name, tenant.password)
+    }
+}
+
+fn build_node(node: config::Node) -> NodeConfig {
+    let spec = NodeSpec {
+        weight: node.weight as f32,
+        regions: node.regions.iter().map(|region| Region::new(region)).collect(),
+        sources: node.sources.iter().map(|source| Box::from(source.as_str())).collect(),
+        ..NodeSpec::new(node.name.as_str())
+    };
+    let tls = node.tls.map(|tls| NodeTls {
+        ca_file: tls.ca_file,
+        accept_any: tls.insecure_skip_verify,
+    });
+    NodeConfig {
+        spec,
+        address: NodeAddress {
+            name: node.name,
+            host: node.host,
+            port: node.port,
+            password: node.password,
+            tls,
+        },
+        drain: node.drain,
+        is_v4: node.version.map(|version| version == Version::V4),
+    }
+}
