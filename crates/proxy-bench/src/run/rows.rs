@@ -79,8 +79,16 @@ pub(crate) const FIGURES: [Figure; 16] = [
     less("added_p50", "added p50 us", &["rest-3k", "ws-2k"]),
     less("p99", "p99 us", &LOADED),
     less("p999", "p99.9 us", &["rest-3k", "ws-20k"]),
-    less("ratio_vs_100", "proxy CPU / (load+node CPU) over that at 100 sessions", &["ws-20k-10k"]),
-    less("cost_vs_100", "proxy CPU s / {unit} over that at 100 sessions", &["ws-20k-10k"]),
+    less(
+        "ratio_vs_100",
+        "proxy CPU / (load+node CPU) over that at 100 sessions",
+        &["ws-20k-10k"],
+    ),
+    less(
+        "cost_vs_100",
+        "proxy CPU s / {unit} over that at 100 sessions",
+        &["ws-20k-10k"],
+    ),
     less("lost", "messages lost or out of order", &PUSHES),
     less("rss_session", "proxy RSS KiB / session", &["ws-idle"]),
     less("rss_kept", "RSS KiB / session kept after all left", &["ws-idle"]),
@@ -132,7 +140,6 @@ pub(crate) fn derive(samples: &mut [Sample]) {
             samples[at].values.insert("added_p50", p50 - direct);
         }
         for (of, over) in [("cpu_ratio", "ratio_vs_100"), ("cpu_unit", "cost_vs_100")] {
-            for (of, over) in [("cpu_ratio", "ratio_vs_100"), ("cpu_unit", "cost_vs_100")] {
             if scenario == "ws-20k-10k"
                 && let Some(many) = samples[at].values.get(of).copied()
                 && let Some(few) = find(samples, "ws-20k", peer, round, of)
