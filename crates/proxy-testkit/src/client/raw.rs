@@ -19,7 +19,7 @@ pub enum RawOutcome {
         status: u16,
         /// The head's lines, status line first.
         head: Vec<String>,
-        /// The body, as far as `Content-Length` says (all that came until the end without one).
+        /// The body: by `Content-Length`, out of its chunks, or all that came until the end.
         body: Vec<u8>,
     },
     /// It closed in order, after these bytes that are no response.
@@ -188,23 +188,47 @@ impl RawClient {
             head,
             body: Vec::new(),
         };
-        let rest = self.buffer.len() - head_end - 4;
-        let bodiless = status == 101 || status == 204 || status == 304;
-        let length = match answer.header("content-length").and_then(|length| length.parse().ok()) {
-            _ if bodiless => 0,
-            Some(length) if !at_end => length,
-            Some(length) => rest.min(length),
-            None if at_end => rest,
-            None => return None,
+        let after_head = &self.buffer[head_end + 4..];
+        let chunked = answer
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+        let (content, length) = if status == 101 || status == 204 || status == 304 {
+            (Vec::new(), 0)
+        } else if chunked {
+            unchunk(after_head).or_else(|| at_end.then(|| (after_head.to_vec(), after_head.len())))?
+        } else {
+            let declared = answer.header("content-length").and_then(|length| length.parse().ok());
+            let length = match declared {
+                Some(length) if !at_end || length < after_head.len() => length,
+                _ if at_end => after_head.len(),
+                _ => return None,
+            };
+            (after_head.get(..length)?.to_vec(), length)
         };
-        if rest < length {
-            return None;
-        }
-        let taken: Vec<u8> = self.buffer.drain(..head_end + 4 + length).collect();
+        self.buffer.drain(..head_end + 4 + length);
         if let RawOutcome::Answer { body, .. } = &mut answer {
-            *body = taken[head_end + 4..].to_vec();
+            *body = content;
         }
         Some(answer)
+    }
+}
+
+/// The content of a whole chunked body at the start of `bytes`, and how many bytes it takes. `None`: not whole yet, or
+/// not chunks. Trailers are not understood: no node sends any.
+fn unchunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut content, mut at) = (Vec::new(), 0);
+    loop {
+        let line_end = at + bytes.get(at..)?.windows(2).position(|window| window == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[at..line_end]).ok()?, 16).ok()?;
+        let chunk_end = line_end.checked_add(2)?.checked_add(size)?;
+        content.extend(bytes.get(line_end + 2..chunk_end)?);
+        at = chunk_end + 2;
+        if bytes.get(chunk_end..at)? != b"\r\n" {
+            return None;
+        }
+        if size == 0 {
+            return Some((content, at));
+        }
     }
 }
 
@@ -214,4 +238,20 @@ enum Fill {
     End,
     Reset,
     Timeout,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(missing_docs)]
+
+    use super::unchunk;
+
+    #[test]
+    fn chunks_are_joined_when_they_are_whole_and_only_then() {
+        let whole = b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\nrest";
+        assert_eq!(unchunk(whole), Some((b"abc0123456789".to_vec(), whole.len() - 4)));
+        for length in 0..whole.len() - 4 {
+            assert_eq!(unchunk(&whole[..length]), None, "{length}");
+        }
+    }
 }

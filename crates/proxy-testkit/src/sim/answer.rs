@@ -22,55 +22,70 @@ const HALFWAY: Duration = Duration::from_millis(30);
 /// Size of one chunk of a chunked answer.
 const CHUNK: usize = 16 * 1024;
 
+/// Mark on a response that goes out without `Lavalink-Api-Version`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WithoutVersion;
+
 /// An answer before it becomes a response of the HTTP library.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: u16,
     content_type: Option<&'static str>,
-    pub(crate) body: Bytes,
+    body: Bytes,
+    /// In chunks, as a node sends all JSON; otherwise under its length.
     chunked: bool,
+    without_version: bool,
+    allow: Option<String>,
 }
 
 impl Answer {
-    /// JSON text.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
+    fn new(status: u16, content_type: Option<&'static str>, body: Bytes) -> Self {
+        let chunked = content_type == Some("application/json");
         Self {
             status,
-            content_type: Some("application/json"),
-            body: body.to_string().into(),
-            chunked: false,
+            content_type,
+            body,
+            chunked,
+            without_version: false,
+            allow: None,
         }
+    }
+
+    /// JSON text.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::json_text(status, body.to_string().into())
+    }
+
+    /// JSON that is text already.
+    pub(crate) fn json_text(status: u16, body: Bytes) -> Self {
+        Self::new(status, Some("application/json"), body)
     }
 
     /// Plain text.
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        Self {
+        Self::new(
             status,
-            content_type: Some("text/plain;charset=UTF-8"),
-            body,
-            chunked: false,
-        }
+            Some("text/plain;charset=ISO-8859-1"),
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
     /// Nothing but a status.
     pub(crate) fn empty(status: u16) -> Self {
+        Self::new(status, None, Bytes::new())
+    }
+
+    /// The same without the header `Lavalink-Api-Version`.
+    pub(crate) fn without_version(self) -> Self {
         Self {
-            status,
-            content_type: None,
-            body: Bytes::new(),
-            chunked: false,
+            without_version: true,
+            ..self
         }
     }
 
-    /// JSON that goes out in chunks.
-    pub(crate) fn chunked(body: Vec<u8>) -> Self {
-        Self {
-            status: 200,
-            content_type: Some("application/json"),
-            body: body.into(),
-            chunked: true,
-        }
+    /// The same with an `Allow` header, if there is one.
+    pub(crate) fn allowing(self, allow: Option<String>) -> Self {
+        Self { allow, ..self }
     }
 
     /// The response as it is meant.
@@ -91,6 +106,12 @@ impl Answer {
             response
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+        }
+        if let Some(allow) = self.allow.as_ref().and_then(|allow| allow.parse().ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        if self.without_version {
+            response.extensions_mut().insert(WithoutVersion);
         }
         response
     }
@@ -141,11 +162,9 @@ impl Answer {
         });
         let body = stream::once(async move { Ok(Frame::data(half)) }).chain(rest);
         let mut response = self.response(StreamBody::new(body).boxed_unsync());
-        if !self.chunked {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, header::HeaderValue::from(self.body.len()));
-        }
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, header::HeaderValue::from(self.body.len()));
         response
     }
 }

@@ -52,6 +52,9 @@ pub(crate) fn speed(filters: &Map<String, Value>) -> f64 {
 /// The filters as a player object shows them.
 pub(crate) fn shown(filters: &Map<String, Value>) -> Value {
     let with_defaults = |(name, value): (&String, &Value)| {
+        if name == "equalizer" {
+            return (name.clone(), with_gains(value));
+        }
         let mut shown = defaults(name);
         match (shown.as_object_mut(), value.as_object()) {
             (Some(fields), Some(given)) => fields.extend(given.clone()),
@@ -60,6 +63,20 @@ pub(crate) fn shown(filters: &Map<String, Value>) -> Value {
         (name.clone(), shown)
     };
     Value::Object(filters.iter().map(with_defaults).collect())
+}
+
+/// An equalizer's bands, each with its gain.
+fn with_gains(bands: &Value) -> Value {
+    let mut bands = bands.clone();
+    for band in bands
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        band.entry("gain").or_insert(json!(1.0));
+    }
+    bands
 }
 
 /// What a node does with the `filters` of a REST request: refuses disabled ones, drops nulls, checks bands.
@@ -82,14 +99,11 @@ pub(crate) fn accept(
     }
     if generation.is_v4() {
         let strict = ["volume", "equalizer", "pluginFilters"];
-        if let Some(name) = strict
+        if strict
             .into_iter()
-            .find(|name| given.get(*name).is_some_and(Value::is_null))
+            .any(|name| given.get(name).is_some_and(Value::is_null))
         {
-            return Err(RestError::new(
-                400,
-                format!("Unexpected JSON token at path: $.filters.{name}: null"),
-            ));
+            return Err(RestError::bad_request());
         }
     }
     Ok(given
@@ -99,13 +113,11 @@ pub(crate) fn accept(
         .collect())
 }
 
-/// Whether an equalizer names a band that does not exist: a node fails on applying it.
-pub(crate) fn has_bad_band(filters: &Map<String, Value>) -> bool {
-    let bands = filters.get("equalizer").and_then(Value::as_array);
-    let is_bad = |band: &Value| {
-        band.get("band")
-            .and_then(Value::as_i64)
-            .is_none_or(|band| !(0..15).contains(&band))
-    };
-    bands.is_some_and(|bands| bands.iter().any(is_bad))
+/// Whether an equalizer names a band that does not exist, and which: a node fails on applying it.
+pub(crate) fn bad_band(filters: &Map<String, Value>) -> Option<i64> {
+    let bands = filters.get("equalizer").and_then(Value::as_array)?;
+    let numbers = bands
+        .iter()
+        .map(|band| band.get("band").and_then(Value::as_i64).unwrap_or(-1));
+    numbers.into_iter().find(|band| !(0..15).contains(band))
 }

@@ -18,9 +18,10 @@ use super::{
     generation::SimGeneration,
     load,
     messages::unix_ms,
+    player::SimVoice,
     routes::{Route, query},
     track::{SimTrack, TrackError},
-    update::{LenientInt, Parsed, QuotableInt, parse},
+    update::{LenientInt, Parsed, QuotableBool, QuotableInt, parse, parse_object, present},
 };
 
 /// An error that the client sees as Lavalink's error object.
@@ -28,6 +29,10 @@ use super::{
 pub(crate) struct RestError {
     pub(crate) status: u16,
     pub(crate) message: String,
+    /// An exception that no handler expected: such answers lack the version header, even on a real node.
+    uncaught: bool,
+    /// Methods for the `Allow` header of a 405.
+    allow: Option<String>,
 }
 
 impl RestError {
@@ -35,6 +40,29 @@ impl RestError {
         Self {
             status,
             message: message.into(),
+            uncaught: false,
+            allow: None,
+        }
+    }
+
+    /// A request whose body, path or query is not of the right type or form: a node gives no details.
+    pub(crate) fn bad_request() -> Self {
+        Self::new(400, "Bad Request")
+    }
+
+    /// A method that the path does not take.
+    pub(crate) fn method_not_allowed(method: &Method, allow: String) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(405, format!("Method '{method}' is not supported."))
+        }
+    }
+
+    /// An exception in the node's own code.
+    pub(crate) fn uncaught(message: impl Into<String>) -> Self {
+        Self {
+            uncaught: true,
+            ..Self::new(500, message)
         }
     }
 
@@ -51,7 +79,12 @@ impl RestError {
                 self.message
             ));
         }
-        Answer::json(self.status, &body)
+        let answer = Answer::json(self.status, &body).allowing(self.allow.clone());
+        if self.uncaught {
+            answer.without_version()
+        } else {
+            answer
+        }
     }
 }
 
@@ -144,8 +177,18 @@ fn with_session(
 }
 
 fn guild_id(text: &str) -> Result<i64, RestError> {
-    let message = || format!("Failed to convert value of type 'java.lang.String' to required type 'long': \"{text}\"");
-    text.parse().map_err(|_| RestError::new(400, message()))
+    text.parse().map_err(|_| RestError::bad_request())
+}
+
+/// What a node answers to a track that it cannot decode.
+pub(crate) fn undecodable(error: TrackError) -> RestError {
+    match error {
+        TrackError::Layout => RestError::new(500, error.to_string()),
+        TrackError::Base64 => RestError::uncaught(format!(
+            "Request processing failed: java.lang.IllegalArgumentException: {error}"
+        )),
+        TrackError::Truncated => RestError::uncaught(error.to_string()),
+    }
 }
 
 /// Bodies are read only when they say that they are JSON.
@@ -166,7 +209,7 @@ async fn load_tracks(raw_query: &str, generation: SimGeneration) -> Result<Answe
         .ok_or_else(|| RestError::new(400, "Required parameter 'identifier' is not present."))?;
     tokio::time::sleep(load::delay(&identifier)).await;
     if let Some(size) = load::large(&identifier) {
-        return Ok(Answer::chunked(load::large_body(size, generation)));
+        return Ok(Answer::json_text(200, load::large_body(size, generation).into()));
     }
     Ok(Answer::json(200, &load::to_json(&load::load(&identifier), generation)))
 }
@@ -199,6 +242,9 @@ fn decode_track(raw_query: &str, generation: SimGeneration) -> Result<Answer, Re
 }
 
 fn decode_tracks(headers: &HeaderMap, body: &[u8], generation: SimGeneration) -> Result<Answer, RestError> {
+    if body.is_empty() {
+        return Err(RestError::bad_request());
+    }
     require_json(headers)?;
     let encoded: Vec<String> = parse(body)?;
     if encoded.is_empty() && generation != SimGeneration::Legacy {
@@ -214,7 +260,7 @@ fn decode_tracks(headers: &HeaderMap, body: &[u8], generation: SimGeneration) ->
 }
 
 fn decode(encoded: &str, generation: SimGeneration) -> Result<SimTrack, RestError> {
-    SimTrack::decode(encoded, generation).map_err(|error: TrackError| RestError::new(500, error.to_string()))
+    SimTrack::decode(encoded, generation).map_err(undecodable)
 }
 
 async fn update_player(
@@ -231,13 +277,22 @@ async fn update_player(
         None => false,
         Some(text) if text == "true" => true,
         Some(text) if text == "false" || text.is_empty() => false,
-        Some(text) => return Err(RestError::new(400, format!("Invalid boolean value [{text}]"))),
+        Some(_) => return Err(RestError::bad_request()),
     };
     let parsed = Parsed::read(body, generation)?;
     with_session(node, session, |_| Ok(Answer::empty(200)))?;
     let update = parsed.check(generation, &node.disabled_filters)?;
-    if let Some(voice) = &update.voice {
-        connect_voice(&voice.endpoint).await?;
+    if let Some(voice) = &update.voice
+        && let Err(error) = connect_voice(voice).await
+    {
+        // The old connection is given up before the new one is tried.
+        with_session(node, session, |session| {
+            session.player(guild, Instant::now());
+            session.close_voice(guild, 1000, "", false, Instant::now());
+            session.player(guild, Instant::now()).voice = SimVoice::default();
+            Ok(Answer::empty(200))
+        })?;
+        return Err(error);
     }
     with_session(node, session, |session| {
         update.apply(session, guild, no_replace, generation)?;
@@ -252,8 +307,16 @@ async fn update_player(
 
 /// The voice gateway's handshake, which a node awaits: at once, except that an endpoint `slow-MS.anything` takes that
 /// time and `fail.anything` fails.
-async fn connect_voice(endpoint: &str) -> Result<(), RestError> {
-    let (kind, _) = endpoint.split_once('.').unwrap_or((endpoint, ""));
+async fn connect_voice(voice: &SimVoice) -> Result<(), RestError> {
+    if let Some(channel) = voice
+        .channel_id
+        .as_ref()
+        .filter(|channel| channel.parse::<i64>().is_err())
+    {
+        let cause = format!("java.lang.NumberFormatException: For input string: \"{channel}\"");
+        return Err(RestError::uncaught(format!("Request processing failed: {cause}")));
+    }
+    let kind = voice.endpoint.split('.').next().unwrap_or_default();
     if let Some(ms) = kind.strip_prefix("slow-").and_then(|ms| ms.parse().ok()) {
         tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
     }
@@ -266,28 +329,26 @@ async fn connect_voice(endpoint: &str) -> Result<(), RestError> {
 
 #[derive(Deserialize)]
 struct V4SessionBody {
-    resuming: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    resuming: Option<QuotableBool>,
+    #[serde(default, deserialize_with = "present")]
     timeout: Option<QuotableInt>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct V3SessionBody {
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "present")]
     resuming_key: Option<Option<String>>,
     timeout: Option<LenientInt>,
-}
-
-fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
 }
 
 fn update_session(node: &Node, session: &str, parts: &Parts, body: &[u8]) -> Result<Answer, RestError> {
     require_json(&parts.headers)?;
     if node.settings.generation.is_v4() {
-        let body: V4SessionBody = parse(body)?;
+        let body: V4SessionBody = parse_object(body)?;
         return with_session(node, session, |session| {
-            session.resuming = body.resuming.unwrap_or(session.resuming);
+            session.resuming = body.resuming.map_or(session.resuming, |resuming| resuming.get());
             session.timeout = body.timeout.map_or(session.timeout, |timeout| timeout.get());
             Ok(Answer::json(
                 200,
@@ -295,7 +356,7 @@ fn update_session(node: &Node, session: &str, parts: &Parts, body: &[u8]) -> Res
             ))
         });
     }
-    let body: V3SessionBody = parse(body)?;
+    let body: V3SessionBody = parse_object(body)?;
     with_session(node, session, |session| {
         session.resume_key = body.resuming_key.unwrap_or_else(|| session.resume_key.take());
         session.timeout = body.timeout.map_or(session.timeout, |timeout| timeout.0);

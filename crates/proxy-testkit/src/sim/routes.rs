@@ -35,19 +35,24 @@ impl Route {
     /// # Errors
     /// 404 for a path that is not mapped, 405 for a method that it does not take.
     pub(crate) fn find(method: &Method, path: &str, generation: SimGeneration) -> Result<Self, RestError> {
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let candidates = Self::candidates(&segments, generation);
         if candidates.is_empty() {
-            return Err(RestError::new(404, "Not Found"));
+            return Err(RestError::new(404, format!("No endpoint {method} {path}.")));
         }
         // HEAD is answered by the handler of GET.
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        let found = candidates
-            .into_iter()
-            .find(|(allowed, _)| allowed.as_ref().is_none_or(|allowed| allowed == wanted));
-        found
-            .map(|(_, route)| route)
-            .ok_or_else(|| RestError::new(405, format!("Method '{method}' is not supported.")))
+        let takes = |allowed: &Option<Method>| allowed.as_ref().is_none_or(|allowed| allowed == wanted);
+        match candidates.iter().find(|(allowed, _)| takes(allowed)) {
+            Some((_, route)) => Ok(route.clone()),
+            None => {
+                let allowed: Vec<&str> = candidates
+                    .iter()
+                    .filter_map(|(method, _)| Some(method.as_ref()?.as_str()))
+                    .collect();
+                Err(RestError::method_not_allowed(method, allowed.join(", ")))
+            }
+        }
     }
 
     /// All routes of a path, with their method (`None` = any).

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Node,
-    answer::{Body, end},
+    answer::{Body, WithoutVersion, end},
     fault::Fault,
     io::{ConnControl, FaultIo, Kill},
     log::SeenRequest,
@@ -153,8 +153,10 @@ async fn respond(
         respond_to_rest(node, control, peer, request).await
     };
     control.busy.store(false, Ordering::SeqCst);
-    let version = HeaderValue::from_static(node.settings.generation.api_version());
-    response.headers_mut().insert("lavalink-api-version", version);
+    if response.extensions().get::<WithoutVersion>().is_none() {
+        let version = HeaderValue::from_static(node.settings.generation.api_version());
+        response.headers_mut().insert("lavalink-api-version", version);
+    }
     response
 }
 

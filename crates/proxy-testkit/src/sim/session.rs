@@ -128,14 +128,11 @@ impl Session {
     /// Loads a track: the end of the one before, the start of this one, an update.
     pub(crate) fn play(&mut self, guild: i64, loaded: Loaded, now: Instant) {
         self.end_track(guild, EndReason::Replaced, now);
-        let Settings {
-            generation,
-            players_interval,
-            ..
-        } = self.settings;
+        let generation = self.settings.generation;
         let player = self.player(guild, now);
         player.change(now, |player| player.track = Some(loaded));
-        player.next_update = now + players_interval;
+        // A node's timer starts with the track, so a second update follows at once.
+        player.next_update = now;
         let start = player
             .snapshot(now)
             .map(|(track, data)| messages::track_start(generation, guild, &track, &data));

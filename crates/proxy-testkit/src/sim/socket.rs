@@ -117,6 +117,7 @@ fn check(node: &Node, parts: &Parts, resumed: &mut Option<bool>) -> Result<Heade
     }
     check_upgrade(parts).map_err(|error| match error.status {
         403 => Answer::empty(403),
+        400 => Answer::text(400, &error.message),
         _ => error.answer(parts),
     })
 }
@@ -130,10 +131,7 @@ fn check_upgrade(parts: &Parts) -> Result<HeaderValue, RestError> {
         return Err(RestError::new(403, "foreign origin"));
     }
     if parts.method != Method::GET {
-        return Err(RestError::new(
-            405,
-            format!("Method '{}' is not supported.", parts.method),
-        ));
+        return Err(RestError::method_not_allowed(&parts.method, "GET".to_owned()));
     }
     let names = |header: &str, token: &str| {
         text(headers, header).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))

@@ -122,20 +122,28 @@ impl SimTrack {
                 .decode(standard_alphabet_only(encoded))
                 .map_err(|_| TrackError::Base64)?
         };
-        let track = Self::from_bytes(&bytes, generation.track_layout()).ok_or(TrackError::Layout)?;
-        Ok(track)
+        Self::from_bytes(&bytes, generation.track_layout())
     }
 
-    fn from_bytes(bytes: &[u8], newest: u8) -> Option<Self> {
-        let (header, rest) = bytes.split_first_chunk::<4>()?;
+    fn from_bytes(bytes: &[u8], newest: u8) -> Result<Self, TrackError> {
+        let (header, rest) = bytes.split_first_chunk::<4>().ok_or(TrackError::Truncated)?;
         let header = u32::from_be_bytes(*header);
+        let length = usize::try_from(header & LENGTH_MASK).map_err(|_| TrackError::Truncated)?;
         let mut reader = Reader {
-            bytes: rest.get(..usize::try_from(header & LENGTH_MASK).ok()?)?,
+            bytes: rest.get(..length).ok_or(TrackError::Truncated)?,
         };
-        let version = if header & HAS_VERSION == 0 { 1 } else { reader.byte()? };
-        if version == 0 || version > newest {
-            return None;
+        let version = if header & HAS_VERSION == 0 {
+            Some(1)
+        } else {
+            reader.byte()
+        };
+        match version.ok_or(TrackError::Truncated)? {
+            version if version == 0 || version > newest => Err(TrackError::Layout),
+            version => Self::from_body(reader, version).ok_or(TrackError::Truncated),
         }
+    }
+
+    fn from_body(mut reader: Reader<'_>, version: u8) -> Option<Self> {
         let (title, author) = (reader.string()?, reader.string()?);
         let length = reader.long()?;
         let identifier = reader.string()?;
@@ -212,6 +220,8 @@ impl SimTrack {
 pub enum TrackError {
     /// Not base64.
     Base64,
+    /// It ends too early.
+    Truncated,
     /// Not a track of a layout that the generation reads.
     Layout,
 }
@@ -220,6 +230,7 @@ impl std::fmt::Display for TrackError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Base64 => "Illegal base64 character",
+            Self::Truncated => "No message available",
             Self::Layout => "Failed to decode track due to a mismatching version or missing source manager",
         })
     }
@@ -411,7 +422,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(
                 SimTrack::decode(&STANDARD.encode(&bytes[..length]), SimGeneration::V4_2),
-                Err(TrackError::Layout)
+                Err(TrackError::Truncated)
             );
         }
     }

@@ -1,6 +1,6 @@
 //! A player update: reading the body of a PATCH as v4 and as 3.7 read it, and carrying it out in Lavalink's order.
 
-use std::time::Instant;
+use std::{fmt::Display, str::FromStr, time::Instant};
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::{
     load,
     messages::EndReason,
     player::{Loaded, SimVoice},
-    rest::RestError,
+    rest::{RestError, undecodable},
     session::Session,
     track::SimTrack,
 };
@@ -56,7 +56,7 @@ struct V4Body {
     #[serde(deserialize_with = "present")]
     volume: Option<QuotableInt>,
     #[serde(deserialize_with = "present")]
-    paused: Option<bool>,
+    paused: Option<QuotableBool>,
     #[serde(deserialize_with = "present")]
     filters: Option<Map<String, Value>>,
     #[serde(deserialize_with = "present")]
@@ -91,7 +91,7 @@ struct V3Body {
 }
 
 /// Tells "absent" (the field's default, `None`) from "null" (whatever `T` makes of null).
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -103,10 +103,26 @@ pub(crate) enum QuotableInt {
     Text(#[serde(deserialize_with = "from_text")] i64),
 }
 
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+fn from_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
     String::deserialize(deserializer)?
         .parse()
         .map_err(serde::de::Error::custom)
+}
+
+/// A truth value, also in quotes, as v4's JSON reader takes it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum QuotableBool {
+    Plain(bool),
+    Text(#[serde(deserialize_with = "from_text")] bool),
+}
+
+impl QuotableBool {
+    pub(crate) fn get(&self) -> bool {
+        match self {
+            Self::Plain(value) | Self::Text(value) => *value,
+        }
+    }
 }
 
 impl QuotableInt {
@@ -146,9 +162,18 @@ pub(crate) fn lenient_int(value: &Value) -> Option<i64> {
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 400 with the parser's text.
+/// 400, without details.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
-    serde_json::from_slice(body).map_err(|error| RestError::new(400, format!("JSON parse error: {error}")))
+    serde_json::from_slice(body).map_err(|_| RestError::bad_request())
+}
+
+/// Reads a JSON object; the derived readers would take an array of the fields as well.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
+    let object: Map<String, Value> = parse(body)?;
+    serde_json::from_value(Value::Object(object)).map_err(|_| RestError::bad_request())
 }
 
 /// A body of the right types, not yet checked further.
@@ -166,7 +191,7 @@ impl Parsed {
     /// 400 for what is not JSON or has wrong types.
     pub(crate) fn read(body: &[u8], generation: SimGeneration) -> Result<Self, RestError> {
         if generation.is_v4() {
-            let body: V4Body = parse(body)?;
+            let body: V4Body = parse_object(body)?;
             // A voice state with a key missing does not parse either.
             body.voice
                 .as_ref()
@@ -174,7 +199,7 @@ impl Parsed {
                 .transpose()?;
             return Ok(Self(Body::V4(body)));
         }
-        Ok(Self(Body::V3(parse(body)?)))
+        Ok(Self(Body::V3(parse_object(body)?)))
     }
 
     /// Checks it in the order in which Lavalink does.
@@ -216,7 +241,7 @@ impl V4Body {
             position: self.position.map(|value| value.get()),
             end_time: self.end_time.map(|value| value.map(|value| value.get())),
             volume: self.volume.map(|value| value.get()),
-            paused: self.paused,
+            paused: self.paused.map(|value| value.get()),
             filters: self.filters,
             voice: self
                 .voice
@@ -274,8 +299,10 @@ impl Update {
             self.apply_times(session, guild, generation, now);
         }
         if let Some(filters) = &self.filters {
-            if filters::has_bad_band(filters) {
-                return Err(RestError::new(500, "Index out of bounds for length 15"));
+            if let Some(band) = filters::bad_band(filters) {
+                let cause =
+                    format!("java.lang.ArrayIndexOutOfBoundsException: Index {band} out of bounds for length 15");
+                return Err(RestError::uncaught(format!("Request processing failed: {cause}")));
             }
             session
                 .player(guild, now)
@@ -332,9 +359,7 @@ impl Update {
                 session.end_track(guild, EndReason::Stopped, now);
                 return Ok(());
             }
-            Instruction::Encoded(Some(encoded)) => {
-                SimTrack::decode(encoded, generation).map_err(|error| RestError::new(500, error.to_string()))?
-            }
+            Instruction::Encoded(Some(encoded)) => SimTrack::decode(encoded, generation).map_err(undecodable)?,
             Instruction::Identifier(identifier) => load::single_track(identifier, generation)?,
         };
         let fails = load::fails_on_start(&track);
@@ -362,15 +387,8 @@ fn instruction(encoded: Option<Option<String>>, identifier: Option<String>) -> R
 fn read_voice(voice: &Map<String, Value>, generation: SimGeneration) -> Result<SimVoice, RestError> {
     let text = |name: &str| match voice.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(RestError::new(
-            400,
-            format!("Unexpected JSON token at path: $.voice.{name}: {other}"),
-        )),
         None if generation == SimGeneration::V3_7 => Ok(String::new()),
-        None => Err(RestError::new(
-            400,
-            format!("Field '{name}' is required for type with serial name 'VoiceState', but it was missing"),
-        )),
+        _ => Err(RestError::bad_request()),
     };
     let channel_id = match voice.get("channelId") {
         Some(Value::Null) if generation == SimGeneration::V4_2 => None,
@@ -396,9 +414,6 @@ fn check_voice(voice: &SimVoice, generation: SimGeneration) -> Result<(), RestEr
             400,
             "token, endpoint, sessionId and channelId must be provided in voice state",
         )),
-        SimGeneration::V4_2 if channel.parse::<i64>().is_err() => {
-            Err(RestError::new(500, format!("For input string: \"{channel}\"")))
-        }
         SimGeneration::V4_1 if blank => Err(RestError::new(400, format!("Partial Lavalink voice state: {voice:?}"))),
         _ if blank => Err(RestError::new(400, format!("Partial voice state update: {voice:?}"))),
         _ => Ok(()),
