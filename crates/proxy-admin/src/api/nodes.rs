@@ -1,0 +1,192 @@
+//! `/api/v1/nodes`: what is known of every node, and taking one out of placement.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, header};
+use lavalink_protocol::generation::Generation;
+use lavalink_protocol::stats::Stats;
+use proxy_core::placement;
+use proxy_core::pool::NodeView;
+use serde::Serialize;
+
+use crate::App;
+use crate::error::ApiError;
+use crate::monitor::Monitor;
+use crate::server::Peer;
+use crate::view::{TrafficView, generation_name, millis, millis_of};
+
+/// The answer to a list of nodes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Nodes {
+    sampled_at: u64,
+    items: Vec<NodeRow>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeRow {
+    name: Arc<str>,
+    /// Without the password.
+    url: Option<String>,
+    generation: Option<&'static str>,
+    version: Option<Box<str>>,
+    /// Whether it speaks end-to-end encrypted voice (4.2 and later); null when its version does not tell.
+    dave: Option<bool>,
+    state: &'static str,
+    /// The health without regard to draining.
+    health: &'static str,
+    since: u64,
+    last_failure: Option<FailureView>,
+    weight: f32,
+    regions: Vec<String>,
+    load: LoadView,
+    stats: Option<Stats>,
+    stats_at: Option<u64>,
+    sessions: u32,
+    links: usize,
+    outstanding: u32,
+    pending: u32,
+    latency_ms: Option<f64>,
+    #[serde(flatten)]
+    traffic: TrafficView,
+}
+
+#[derive(Serialize)]
+struct FailureView {
+    reason: String,
+    at: u64,
+}
+
+/// The number that placement compares (the lowest wins), and how it came about.
+#[derive(Serialize)]
+struct LoadView {
+    score: Option<f64>,
+    explanation: String,
+}
+
+/// What became of a wish to drain or undrain.
+#[derive(Serialize)]
+pub(crate) struct Drained {
+    name: String,
+    state: &'static str,
+}
+
+/// `GET /api/v1/nodes`
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Nodes> {
+    let monitor = app.monitor();
+    let pool = app.shared.pool();
+    Json(Nodes {
+        sampled_at: millis(monitor.at),
+        items: pool.nodes().iter().map(|node| row(&app, &monitor, node)).collect(),
+    })
+}
+
+/// `POST /api/v1/nodes/{name}/drain`
+pub(crate) async fn drain(
+    State(app): State<Arc<App>>,
+    peer: Extension<Peer>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Drained>, ApiError> {
+    set_draining(&app, peer.0, name, &headers, true)
+}
+
+/// `POST /api/v1/nodes/{name}/undrain`
+pub(crate) async fn undrain(
+    State(app): State<Arc<App>>,
+    peer: Extension<Peer>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Drained>, ApiError> {
+    set_draining(&app, peer.0, name, &headers, false)
+}
+
+fn set_draining(
+    app: &App,
+    Peer(peer): Peer,
+    name: String,
+    headers: &HeaderMap,
+    draining: bool,
+) -> Result<Json<Drained>, ApiError> {
+    if !sent_by_a_program(headers) {
+        return Err(ApiError::Form);
+    }
+    if !app.shared.set_draining(&name, draining) {
+        return Err(ApiError::NotFound("there is no node of this name"));
+    }
+    tracing::info!(%peer, node = %name, draining, "an operator changed whether the node drains");
+    let pool = app.shared.pool();
+    let state = pool.nodes().iter().find(|node| *node.name == *name);
+    Ok(Json(Drained {
+        state: state.map_or("unknown", |node| node.state.name()),
+        name,
+    }))
+}
+
+/// A browser sends the password along with a form of a foreign page too, but neither of these headers: for them it asks
+/// this listener first, which never allows it.
+fn sent_by_a_program(headers: &HeaderMap) -> bool {
+    let is_json = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"application/json");
+    headers.contains_key("x-requested-with")
+        || headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| is_json(value.as_bytes()))
+}
+
+fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
+    let reading = monitor.nodes.get(&node.id);
+    let score = placement::score(node, Instant::now());
+    NodeRow {
+        name: Arc::clone(&node.name),
+        url: url(app, node),
+        generation: node.generation.map(generation_name),
+        version: node.about.as_ref().map(|about| about.version.clone()),
+        dave: node.generation.and_then(dave),
+        state: node.state.name(),
+        health: node.underneath.name(),
+        since: millis(reading.map_or(monitor.at, |reading| reading.since)),
+        last_failure: node.last_failure.map(|(failure, at)| FailureView {
+            reason: failure.to_string(),
+            at: millis_of(at),
+        }),
+        weight: node.weight,
+        regions: node.regions.iter().map(|region| region.as_str().to_owned()).collect(),
+        load: LoadView {
+            score: score.value(),
+            explanation: score.explain().to_string(),
+        },
+        stats: node.stats(),
+        stats_at: node.reported.map(|reported| millis_of(reported.at)),
+        sessions: node.sessions(),
+        links: reading.map_or(0, |reading| reading.links),
+        outstanding: node.outstanding(),
+        pending: node.pending(),
+        latency_ms: node.latency.map(|latency| latency.as_secs_f64() * 1000.0),
+        traffic: TrafficView::new(
+            reading.map(|reading| reading.totals).unwrap_or_default(),
+            monitor.node_rates.flows(&node.id),
+        ),
+    }
+}
+
+fn url(app: &App, node: &NodeView) -> Option<String> {
+    let address = &app.shared.config.nodes.get(usize::from(node.id.0))?.address;
+    let scheme = if address.tls.is_some() { "https" } else { "http" };
+    let (open, close) = if address.host.contains(':') {
+        ("[", "]")
+    } else {
+        ("", "")
+    };
+    Some(format!("{scheme}://{open}{}{close}:{}", address.host, address.port))
+}
+
+fn dave(generation: Generation) -> Option<bool> {
+    match generation {
+        Generation::Legacy | Generation::V3_7 => Some(false),
+        Generation::V4 { minor } => minor.map(|minor| minor >= 2),
+    }
+}

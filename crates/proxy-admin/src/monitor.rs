@@ -1,0 +1,161 @@
+//! One reading a second of everything that is counted, and the rates that follow from it. All answers are made from the
+//! last reading, so that they agree with each other to the byte, and so that asking often costs the workers nothing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use lavalink_protocol::detect::Class;
+use proxy_core::health::NodeState;
+use proxy_core::pool::NodeId;
+use proxy_gateway::shared::Shared;
+use proxy_gateway::usage::{ClientUsage, Totals};
+use tokio::time::MissedTickBehavior;
+
+use crate::App;
+use crate::rate_table::RateTable;
+
+/// Between two readings.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The last reading.
+pub(crate) struct Monitor {
+    /// When it was taken.
+    pub(crate) at: SystemTime,
+    /// The client side.
+    pub(crate) client: ClientUsage,
+    /// The node side, by node.
+    pub(crate) nodes: HashMap<NodeId, NodeReading>,
+    /// Rates of the whole client side.
+    pub(crate) client_rates: RateTable<()>,
+    /// By connection.
+    pub(crate) connection_rates: RateTable<u64>,
+    /// By address.
+    pub(crate) address_rates: RateTable<Option<IpAddr>>,
+    /// By tenant.
+    pub(crate) tenant_rates: RateTable<Arc<str>>,
+    /// By protocol version.
+    pub(crate) version_rates: RateTable<Option<Class>>,
+    /// Of the whole node side.
+    pub(crate) node_side_rates: RateTable<()>,
+    /// By node.
+    pub(crate) node_rates: RateTable<NodeId>,
+}
+
+/// One node's part of a reading.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeReading {
+    /// What was moved to and from it.
+    pub(crate) totals: Totals,
+    /// WebSockets open to it.
+    pub(crate) links: usize,
+    /// Its state.
+    pub(crate) state: NodeState,
+    /// Since when it is in that state, to the second.
+    pub(crate) since: SystemTime,
+}
+
+/// Takes readings for as long as the admin listener runs.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
+    // A late reading is followed by a whole interval: rates want time between their samples.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        app.monitor().read(&app.shared);
+    }
+}
+
+impl Monitor {
+    /// Starts with a first reading.
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let mut monitor = Self {
+            at: SystemTime::now(),
+            client: ClientUsage::default(),
+            nodes: HashMap::new(),
+            client_rates: RateTable::default(),
+            connection_rates: RateTable::default(),
+            address_rates: RateTable::default(),
+            tenant_rates: RateTable::default(),
+            version_rates: RateTable::default(),
+            node_side_rates: RateTable::default(),
+            node_rates: RateTable::default(),
+        };
+        monitor.read(shared);
+        monitor
+    }
+
+    fn read(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        self.at = SystemTime::now();
+        self.client = shared.client_usage();
+        self.sample_clients(now);
+        self.read_nodes(shared);
+        self.node_side_rates.sample([((), self.node_side())], now);
+        let nodes = self.nodes.iter().map(|(node, reading)| (*node, reading.totals));
+        self.node_rates.sample(nodes, now);
+    }
+
+    fn sample_clients(&mut self, now: Instant) {
+        let client = &self.client;
+        self.client_rates.sample([((), self.client_side())], now);
+        let connections = client.connections.iter().map(|(record, totals)| (record.id, *totals));
+        self.connection_rates.sample(connections, now);
+        let addresses = client.by_address.iter().map(|(address, totals)| (*address, *totals));
+        self.address_rates.sample(addresses, now);
+        self.tenant_rates.sample(self.by_tenant(), now);
+        self.version_rates.sample(self.by_version(), now);
+    }
+
+    fn read_nodes(&mut self, shared: &Shared) {
+        let pool = shared.pool();
+        let before = std::mem::take(&mut self.nodes);
+        for node in pool.nodes() {
+            let (totals, links) = shared.node_usage(node.id);
+            let since = before.get(&node.id).filter(|earlier| earlier.state == node.state);
+            let reading = NodeReading {
+                totals,
+                links,
+                state: node.state,
+                since: since.map_or(self.at, |earlier| earlier.since),
+            };
+            self.nodes.insert(node.id, reading);
+        }
+    }
+
+    /// Everything that clients sent and got.
+    pub(crate) fn client_side(&self) -> Totals {
+        sum(self.client.by_label.values())
+    }
+
+    /// Everything that nodes got and sent.
+    pub(crate) fn node_side(&self) -> Totals {
+        sum(self.nodes.values().map(|reading| &reading.totals))
+    }
+
+    /// The client side by tenant.
+    pub(crate) fn by_tenant(&self) -> HashMap<Arc<str>, Totals> {
+        let mut tenants = HashMap::<_, Totals>::new();
+        for (label, totals) in &self.client.by_label {
+            *tenants.entry(Arc::clone(&label.tenant)).or_default() += *totals;
+        }
+        tenants
+    }
+
+    /// The client side by protocol version.
+    pub(crate) fn by_version(&self) -> HashMap<Option<Class>, Totals> {
+        let mut versions = HashMap::<_, Totals>::new();
+        for (label, totals) in &self.client.by_label {
+            *versions.entry(label.class).or_default() += *totals;
+        }
+        versions
+    }
+}
+
+fn sum<'a>(parts: impl Iterator<Item = &'a Totals>) -> Totals {
+    parts.fold(Totals::default(), |mut sum, part| {
+        sum += *part;
+        sum
+    })
+}

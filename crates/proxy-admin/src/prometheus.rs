@@ -1,0 +1,115 @@
+//! `/metrics`: the figures of the last reading in the OpenMetrics text format.
+//!
+//! Families are written from what exists at the moment of the scrape, so the series of a node that is gone are gone too.
+//! Labels are bounded by the configuration (node, tenant) or by the program (version, reason, state, direction): never an
+//! address, a guild, a user agent or a path.
+
+mod families;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::App;
+
+/// `GET /metrics`
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
+    let mut registry = Registry::with_prefix("lavalink_proxy");
+    registry.register_collector(Box::new(Scrape(families::all(&app))));
+    let mut body = String::new();
+    // A text takes whatever is written to it, so this fails only if an encoding above does.
+    if let Err(error) = text::encode(&mut body, &registry) {
+        tracing::error!(%error, "metrics cannot be written");
+    }
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], body)
+}
+
+type Labels = Vec<(&'static str, Arc<str>)>;
+
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Counter(u64),
+    Gauge(f64),
+}
+
+/// One family and its series.
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    kind: MetricType,
+    series: Vec<(Labels, Value)>,
+}
+
+impl Family {
+    fn counter(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            help,
+            unit: None,
+            kind: MetricType::Counter,
+            series: Vec::new(),
+        }
+    }
+
+    fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self {
+            kind: MetricType::Gauge,
+            ..Self::counter(name, help)
+        }
+    }
+
+    fn unit(self, unit: Unit) -> Self {
+        Self {
+            unit: Some(unit),
+            ..self
+        }
+    }
+
+    fn with(mut self, labels: Labels, value: Value) -> Self {
+        self.series.push((labels, value));
+        self
+    }
+
+    fn series(self, series: impl IntoIterator<Item = (Labels, Value)>) -> Self {
+        Self {
+            series: series.into_iter().collect(),
+            ..self
+        }
+    }
+}
+
+/// What one scrape shows.
+#[derive(Debug)]
+struct Scrape(Vec<Family>);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for family in self.0.iter().filter(|family| !family.series.is_empty()) {
+            let mut metrics = encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), family.kind)?;
+            for (labels, value) in &family.series {
+                if labels.is_empty() {
+                    write(&mut metrics, *value)?;
+                } else {
+                    write(&mut metrics.encode_family(labels)?, *value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(metric: &mut MetricEncoder<'_>, value: Value) -> fmt::Result {
+    match value {
+        Value::Counter(count) => metric.encode_counter::<NoLabelSet, _, u64>(&count, None),
+        Value::Gauge(figure) => metric.encode_gauge(&figure),
+    }
+}
