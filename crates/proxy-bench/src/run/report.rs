@@ -10,6 +10,9 @@ use super::rows::{Cell, FIGURES, Figure, Row, Sample, derive, row};
 use super::scenarios::{SCENARIOS, Scenario, Unit};
 use crate::stats::median;
 
+/// Others may use so much of one core, in per cent, before figures stop repeating.
+const QUIET: f64 = 20.0;
+
 /// The outcome of a run.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -125,22 +128,28 @@ impl Report {
         ))
     }
 
-    /// What else ran: high figures here mean that the others are worth little.
+    /// What else ran, and a warning when it was too much.
     fn others(&self) -> String {
-        let of = |key: &str| {
-            let values: Vec<f64> = self
-                .samples
+        let values = |key: &str| -> Vec<f64> {
+            self.samples
                 .iter()
                 .filter_map(|it| it.values.get(key).copied())
-                .collect();
-            let worst = values.iter().copied().fold(0.0, f64::max);
-            format!("median {:.0}, worst {worst:.0}", median(&values).unwrap_or_default())
+                .collect()
         };
-        format!(
+        let describe = |values: &[f64]| {
+            let worst = values.iter().copied().fold(0.0, f64::max);
+            format!("median {:.0}, worst {worst:.0}", median(values).unwrap_or_default())
+        };
+        let (busy, stolen) = (values("busy_others"), values("stolen"));
+        let mut out = format!(
             "Everything else on the machine, % of one core: {}; stolen by the host: {}",
-            of("busy_others"),
-            of("stolen")
-        )
+            describe(&busy),
+            describe(&stolen)
+        );
+        if median(&busy).is_some_and(|busy| busy > QUIET) {
+            out.push_str("\n\nThe machine was not quiet: repeat the run before relying on a figure.");
+        }
+        out
     }
 
     /// Everything as JSON.
