@@ -6,11 +6,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-/// The folder of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("this crate lives in a folder of the workspace")
+/// The folder of the workspace. `cargo run` says where it is now; where it was at build time may be another place, when
+/// a build folder is shared or a checkout has moved.
+pub(crate) fn root() -> PathBuf {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    folder.parent().map(Path::to_owned).unwrap_or(folder)
 }
 
 /// The build folder.
