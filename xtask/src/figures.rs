@@ -30,29 +30,30 @@ pub(crate) fn get(admin: SocketAddr, path: &str, password: &str) -> Result<Strin
     }
 }
 
-/// One line of the figures in `/api/v1/overview`: its numbers, those in groups as `group.name`.
+/// What the demo shows of `/api/v1/overview`: a word and where its number is.
+const SHOWN: [(&str, &str); 9] = [
+    ("nodes healthy", "/nodes/healthy"),
+    ("connections", "/connections/open"),
+    ("sessions", "/sessions/total"),
+    ("players", "/players"),
+    ("requests", "/clientSide/requests"),
+    ("messages/s", "/clientSide/rates/tenSeconds/messagesOut"),
+    ("bytes/s in", "/clientSide/rates/tenSeconds/bytesIn"),
+    ("bytes/s out", "/clientSide/rates/tenSeconds/bytesOut"),
+    ("bytes out", "/clientSide/bytesOut"),
+];
+
+/// One line of the figures in an overview.
 pub(crate) fn line(overview: &str) -> Result<String> {
     let overview: Json = serde_json::from_str(overview).context("the overview is not JSON")?;
-    let mut parts = Vec::new();
-    collect(&overview, "", &mut parts);
-    Ok(parts.join("  "))
-}
-
-fn collect(value: &Json, name: &str, parts: &mut Vec<String>) {
-    match value {
-        Json::Object(fields) => {
-            for (field, value) in fields {
-                let name = if name.is_empty() {
-                    field.clone()
-                } else {
-                    format!("{name}.{field}")
-                };
-                collect(value, &name, parts);
-            }
-        }
-        Json::Number(number) => parts.push(format!("{name} {number}")),
-        _ => {}
-    }
+    let shown = |(word, place): (&str, &str)| -> Result<String> {
+        let number = overview.pointer(place).and_then(Json::as_f64);
+        let number = number.with_context(|| format!("the overview has no number at {place}"))?;
+        // Rates have a fraction that means something only when they are small.
+        let digits = usize::from(number.fract() != 0.0 && number < 10.0);
+        Ok(format!("{word} {number:.digits$}"))
+    };
+    Ok(SHOWN.into_iter().map(shown).collect::<Result<Vec<_>>>()?.join("   "))
 }
 
 #[cfg(test)]
@@ -61,8 +62,14 @@ mod tests {
     use super::line;
 
     #[test]
-    fn numbers_become_words_of_one_line_and_the_rest_is_left_out() {
-        let overview = r#"{"version":"1","sessions":{"v3":2,"v4":10},"players":40,"list":[1]}"#;
-        assert_eq!(line(overview).unwrap(), "players 40  sessions.v3 2  sessions.v4 10");
+    fn an_overview_becomes_one_line_and_a_missing_figure_is_named() {
+        let overview = r#"{"players": 18, "nodes": {"healthy": 3}, "connections": {"open": 8}, "sessions": {"total": 6},
+            "clientSide": {"requests": 120, "bytesOut": 40000,
+                "rates": {"tenSeconds": {"messagesOut": 3.14, "bytesIn": 0, "bytesOut": 1234.5}}}}"#;
+        let expected = "nodes healthy 3   connections 8   sessions 6   players 18   requests 120   messages/s 3.1   \
+                        bytes/s in 0   bytes/s out 1234   bytes out 40000";
+        assert_eq!(line(overview).unwrap(), expected);
+        let error = line(&overview.replace("players", "guilds")).unwrap_err();
+        assert_eq!(error.to_string(), "the overview has no number at /players");
     }
 }
