@@ -1,0 +1,11 @@
+//! The admin listener as an operator and a scraper see it: a real gateway with simulated nodes in this process, and
+//! clients that move real traffic.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod access;
+mod actions;
+mod docs;
+mod figures;
+mod metrics;
+mod rig;
