@@ -125,6 +125,6 @@ async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) 
     let router = api::router(Arc::clone(&app));
     tokio::select! {
         () = monitor::run(app) => {}
-        () = server::serve(listener, router, stop) => {}
+        () = server::serve(listener, router, server::Bounds::default(), stop) => {}
     }
 }

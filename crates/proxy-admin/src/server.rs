@@ -20,32 +20,48 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::Service as _;
 
-/// Open connections; more are closed at once rather than made to wait, so that a scrape never hangs.
-const MAX_CONNECTIONS: usize = 256;
-/// For a whole request head, also while a kept connection waits for its next one.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Request line and headers.
 const MAX_HEAD: usize = 16 * 1024;
-/// A connection is asked to end after this long, so that one that neither reads nor writes does not hold its place.
-const CONNECTION_LIFE: Duration = Duration::from_secs(300);
-/// For the request in flight once a connection is asked to end.
-const LAST_REQUEST: Duration = Duration::from_secs(2);
+
+/// What a stranger can hold, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Open connections; more are closed at once rather than made to wait, so that a scrape never hangs.
+    connections: usize,
+    /// For a whole request head, also while a kept connection waits for its next one.
+    head: Duration,
+    /// A connection is asked to end after this long, so that one that neither reads nor writes does not hold its place.
+    life: Duration,
+    /// For the request in flight once a connection is asked to end.
+    last_request: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            head: Duration::from_secs(15),
+            life: Duration::from_secs(300),
+            last_request: Duration::from_secs(2),
+        }
+    }
+}
 
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Serves until `stop` changes, then lets requests in flight finish.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = stop.changed() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) if connections.len() >= MAX_CONNECTIONS => drop(socket),
+                Ok((socket, _)) if connections.len() >= bounds.connections => drop(socket),
                 Ok((socket, peer)) => {
-                    connections.spawn(connection(socket, peer, router.clone(), stop.clone()));
+                    connections.spawn(connection(socket, peer, router.clone(), bounds, stop.clone()));
                 }
                 Err(error) => pause(&error).await,
             },
@@ -61,24 +77,30 @@ async fn pause(error: &io::Error) {
     sleep(Duration::from_millis(100)).await;
 }
 
-async fn connection(socket: TcpStream, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
     // Answers are written whole; waiting to fill a segment only delays them.
     socket.set_nodelay(true).ok();
     let service = service_fn(move |request| answer(router.clone(), request, peer));
     let mut http = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(bounds.head)
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(socket), service)
     );
     tokio::select! {
         result = http.as_mut() => return log(result, peer),
         _ = stop.changed() => {}
-        () = sleep(CONNECTION_LIFE) => {}
+        () = sleep(bounds.life) => {}
     }
     http.as_mut().graceful_shutdown();
-    if let Ok(result) = timeout(LAST_REQUEST, http).await {
+    if let Ok(result) = timeout(bounds.last_request, http).await {
         log(result, peer);
     }
 }
@@ -92,5 +114,109 @@ async fn answer(mut router: Router, mut request: Request<Incoming>, peer: Socket
 fn log(result: hyper::Result<()>, peer: SocketAddr) {
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "an admin connection ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// Serves `hello`; ends when the sender is dropped.
+    async fn start(bounds: Bounds) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let router = Router::new().route("/", get(|| async { "hello" }));
+        tokio::spawn(serve(listener, router, bounds, stopped));
+        (address, stop)
+    }
+
+    async fn ask(socket: &mut TcpStream) -> String {
+        socket.write_all(REQUEST).await.unwrap();
+        let (mut answer, mut buffer) = (String::new(), [0; 1024]);
+        while !answer.ends_with("hello") {
+            let read = timeout(LIMIT, socket.read(&mut buffer)).await.unwrap().unwrap();
+            assert!(read > 0, "closed after {answer:?}");
+            answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        answer
+    }
+
+    /// Whether the peer closes within the limit, in order or not.
+    async fn closes(socket: &mut TcpStream) -> bool {
+        let mut rest = Vec::new();
+        timeout(LIMIT, socket.read_to_end(&mut rest)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_half_sent_head_and_a_silent_connection_are_closed() {
+        let head = Duration::from_millis(100);
+        let (address, _stop) = start(Bounds {
+            head,
+            ..Bounds::default()
+        })
+        .await;
+        for sent in [&b""[..], b"GET / HTTP/1.1\r\nhost", REQUEST] {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(sent).await.unwrap();
+            assert!(closes(&mut socket).await, "{sent:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_is_closed_at_once_and_its_place_is_given_again() {
+        let bounds = Bounds {
+            connections: 2,
+            ..Bounds::default()
+        };
+        let (address, _stop) = start(bounds).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        ask(&mut first).await;
+        ask(&mut second).await;
+        assert!(closes(&mut TcpStream::connect(address).await.unwrap()).await);
+        drop(first);
+        let freed = async {
+            loop {
+                let mut next = TcpStream::connect(address).await.unwrap();
+                if next.write_all(REQUEST).await.is_ok() && next.read_u8().await.is_ok() {
+                    break;
+                }
+            }
+        };
+        timeout(LIMIT, freed).await.unwrap();
+        ask(&mut second).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_after_its_life_even_if_its_client_neither_reads_nor_asks() {
+        let bounds = Bounds {
+            life: Duration::from_millis(100),
+            last_request: Duration::from_millis(100),
+            ..Bounds::default()
+        };
+        let (address, _stop) = start(bounds).await;
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        ask(&mut kept).await;
+        assert!(closes(&mut kept).await);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_stop_ends_it_too() {
+        let (address, stop) = start(Bounds::default()).await;
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        ask(&mut kept).await;
+        drop(stop);
+        assert!(closes(&mut kept).await);
+        let refused = async { while TcpStream::connect(address).await.is_ok() {} };
+        timeout(LIMIT, refused).await.unwrap();
     }
 }

@@ -1,20 +1,21 @@
 //! `/api/v1/nodes`: what is known of every node, and taking one out of placement.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use lavalink_protocol::generation::Generation;
 use lavalink_protocol::stats::Stats;
+use proxy_core::health::NodeState;
 use proxy_core::placement;
 use proxy_core::pool::NodeView;
 use serde::Serialize;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, NodeReading};
 use crate::server::Peer;
 use crate::view::{TrafficView, generation_name, millis, millis_of};
 
@@ -148,7 +149,7 @@ fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
         dave: node.generation.and_then(dave),
         state: node.state.name(),
         health: node.underneath.name(),
-        since: millis(reading.map_or(monitor.at, |reading| reading.since)),
+        since: millis(since(reading, node.state)),
         last_failure: node.last_failure.map(|(failure, at)| FailureView {
             reason: failure.to_string(),
             at: millis_of(at),
@@ -171,6 +172,12 @@ fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
             monitor.node_rates.flows(&node.id),
         ),
     }
+}
+
+/// The state is of this moment: if it changed after the last reading, it did so within this second.
+fn since(reading: Option<&NodeReading>, state: NodeState) -> SystemTime {
+    let same = reading.filter(|reading| reading.state == state);
+    same.map_or_else(SystemTime::now, |reading| reading.since)
 }
 
 fn url(app: &App, node: &NodeView) -> Option<String> {

@@ -21,6 +21,10 @@ fn items(page: &Value) -> &[Value] {
     page["items"].as_array().unwrap()
 }
 
+fn bytes_in(overview: &Value) -> u64 {
+    overview["clientSide"]["bytesIn"].as_u64().unwrap()
+}
+
 async fn some_traffic(rig: &Rig) -> Vec<TestClient> {
     let mut clients = Vec::new();
     for user in 1..=4 {
@@ -50,10 +54,17 @@ async fn all_views_of_the_client_side_sum_up_to_the_byte_while_traffic_runs_and_
         "/api/v1/usage/tenants",
         "/api/v1/connections",
     ];
-    for round in 0..3 {
-        for client in &clients {
-            client.get_players().await.unwrap();
+    let traffic = rig.client("alpha", 5).await;
+    let traffic = tokio::spawn(async move {
+        loop {
+            traffic.load("ytsearch:something").await.unwrap();
+            traffic.reconnect(None).await.unwrap();
         }
+    });
+    let mut last = 0;
+    for round in 0..3 {
+        rig.until("/api/v1/overview", |overview| bytes_in(overview) > last)
+            .await;
         let [overview, ips, tenants, connections] = rig.together(paths).await;
         let total = sums([&overview["clientSide"]]);
         assert_eq!(sums(items(&ips)), total, "round {round}");
@@ -65,7 +76,10 @@ async fn all_views_of_the_client_side_sum_up_to_the_byte_while_traffic_runs_and_
             open.iter().zip(total).all(|(part, whole)| *part <= whole),
             "{open:?} {total:?}"
         );
+        last = bytes_in(&overview);
     }
+    traffic.abort();
+    assert!(traffic.await.unwrap_err().is_cancelled());
     for client in &clients {
         client.disconnect().await;
     }
