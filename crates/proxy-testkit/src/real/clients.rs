@@ -5,6 +5,7 @@
 //! happened, and exits with 0 only after the last one. See `real/clients/README.md` for the contract.
 
 use std::{
+    fs, io,
     net::SocketAddr,
     path::Path,
     process::Command,
@@ -42,10 +43,19 @@ pub const STEPS: [&str; 13] = [
 pub enum Protocol {
     /// Lavalink 4.
     V4,
+    /// Lavalink 4 without `channelId` in the voice state, which Lavalink 4.2 refuses.
+    V4WithoutChannel,
     /// Lavalink 3: ops over the WebSocket at `/`.
     V3Ops,
     /// Lavalink 3.7: REST below `/v3`, WebSocket at `/`.
     V3Rest,
+}
+
+impl Protocol {
+    /// Whether it is some form of v4.
+    pub fn is_v4(self) -> bool {
+        matches!(self, Self::V4 | Self::V4WithoutChannel)
+    }
 }
 
 /// A client library with its driver.
@@ -101,7 +111,7 @@ pub const CLIENTS: [Client; 11] = [
     },
     Client {
         name: "lavalink-client (JVM) 3.2.0",
-        protocol: Protocol::V4,
+        protocol: Protocol::V4WithoutChannel,
         part: Part::Jvm,
         driver: "jvm/Driver.java",
     },
@@ -211,18 +221,15 @@ impl Client {
     }
 
     /// The driver's command line without its input.
-    fn command(&self, installed: &Path) -> std::io::Result<Command> {
+    fn command(&self, installed: &Path) -> io::Result<Command> {
         let driver = sources().join("clients").join(self.driver);
         let mut command;
         match self.part {
-            // Modules are found beside the file that imports them, so the driver moves to the packages.
+            // Packages are found beside the file that imports them, so the drivers move to the packages.
             Part::JavaScript => {
-                let own = driver.file_name().unwrap_or_default();
-                let shared = sources().join("clients/js/life.mjs");
-                std::fs::copy(shared, installed.join("life.mjs"))?;
-                std::fs::copy(&driver, installed.join(own))?;
+                copy_modules(&sources().join("clients/js"), installed)?;
                 command = Command::new("node");
-                command.arg(installed.join(own));
+                command.arg(installed.join(driver.file_name().unwrap_or_default()));
             }
             Part::Python | Part::PythonLegacy => {
                 command = Command::new(installed.join("bin/python"));
@@ -237,6 +244,16 @@ impl Client {
         }
         Ok(command)
     }
+}
+
+fn copy_modules(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        if let (Some("mjs"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_name()) {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a driver's output that are JSON objects with a `step`.

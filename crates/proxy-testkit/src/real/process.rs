@@ -86,8 +86,8 @@ impl Supervised {
     /// The end of the log, for a failure message.
     pub fn log_tail(&self) -> String {
         let log = self.log();
-        let start = log.ceil_char_boundary(log.len().saturating_sub(SHOWN_LOG_BYTES));
-        log[start..].to_owned()
+        let start = log.len().saturating_sub(SHOWN_LOG_BYTES);
+        String::from_utf8_lossy(&log.as_bytes()[start..]).into_owned()
     }
 
     #[allow(unsafe_code, reason = "the standard library cannot signal a process group")]

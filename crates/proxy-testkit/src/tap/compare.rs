@@ -35,10 +35,33 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (straight, other) = (self.straight.as_str(), self.other.as_str());
         writeln!(f, "* {}", self.about)?;
-        writeln!(f, "    straight: {}", self.straight)?;
-        writeln!(f, "    other:    {}", self.other)
+        writeln!(f, "    straight: {}", around_difference(straight, other))?;
+        writeln!(f, "    other:    {}", around_difference(other, straight))
     }
+}
+
+/// How much of what is equal is shown on both sides of what is not.
+const CONTEXT: usize = 80;
+
+/// The part of `text` that is not in `other`, with some of what is around it.
+fn around_difference(text: &str, other: &str) -> String {
+    let same = |(left, right): &(u8, u8)| left == right;
+    let before = text.bytes().zip(other.bytes()).take_while(same).count();
+    let room = text.len().min(other.len()) - before;
+    let after = text
+        .bytes()
+        .rev()
+        .zip(other.bytes().rev())
+        .take(room)
+        .take_while(same)
+        .count();
+    let start = before.saturating_sub(CONTEXT);
+    let end = (text.len() - after + CONTEXT).min(text.len());
+    let shown = String::from_utf8_lossy(&text.as_bytes()[start..end]);
+    let mark = |cut: bool| if cut { "..." } else { "" };
+    format!("{}{shown}{}", mark(start > 0), mark(end < text.len()))
 }
 
 /// All differences as text, for a failing test.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::record::{Recording, value_of};
 
 /// Headers of one hop (RFC 9110, section 7.6.1), of one WebSocket handshake, or of one moment.
-const DROPPED_HEADERS: [&str; 17] = [
+const DROPPED_HEADERS: [&str; 18] = [
     "connection",
     "content-length",
     "date",
@@ -20,6 +20,7 @@ const DROPPED_HEADERS: [&str; 17] = [
     "sec-websocket-accept",
     "sec-websocket-extensions",
     "sec-websocket-key",
+    "sec-websocket-location",
     "sec-websocket-version",
     "te",
     "trailer",

@@ -3,17 +3,47 @@
 //! Not a parser for a server: it reads what two well-behaved programs have already understood, and stops at the first
 //! thing that it does not.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Instant};
+
+/// The bytes of one direction of a connection, with the time at which each piece came.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    bytes: Vec<u8>,
+    /// Where each piece starts, and when it came.
+    pieces: Vec<(usize, Instant)>,
+}
+
+impl Stream {
+    /// Adds a piece.
+    pub(super) fn push(&mut self, at: Instant, piece: &[u8]) {
+        self.pieces.push((self.bytes.len(), at));
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// When the byte at `offset` came.
+    fn time_of(&self, offset: usize) -> Option<Instant> {
+        let piece = self.pieces.partition_point(|(start, _)| *start <= offset);
+        self.pieces.get(piece.checked_sub(1)?).map(|(_, at)| *at)
+    }
+}
 
 /// What went over all connections of a tap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// Requests with their answers, in the order of each connection, connection after connection.
+    /// Requests with their answers, in the order in which the requests came, whatever their connections.
     pub exchanges: Vec<Exchange>,
-    /// WebSocket messages, likewise, each direction in its own order.
+    /// WebSocket messages, in the order in which they came.
     pub messages: Vec<Message>,
     /// What could not be read: never empty without a reason to look into.
     pub unreadable: Vec<String>,
+}
+
+impl Recording {
+    /// Puts what several connections carried into the order of time.
+    pub(super) fn sort(&mut self) {
+        self.exchanges.sort_by_key(|exchange| exchange.at);
+        self.messages.sort_by_key(|message| message.at);
+    }
 }
 
 /// A request and its answer.
@@ -23,6 +53,8 @@ pub struct Exchange {
     pub request: Request,
     /// What came back; `None` when the connection ended first.
     pub response: Option<Response>,
+    /// When the first byte of the request came.
+    pub at: Option<Instant>,
 }
 
 /// A request.
@@ -56,6 +88,8 @@ pub struct Message {
     pub from_client: bool,
     /// The text.
     pub text: String,
+    /// When the first byte of its last frame came.
+    pub at: Option<Instant>,
 }
 
 /// A message without its meaning: start line and headers, body.
@@ -66,27 +100,26 @@ struct Raw {
 }
 
 /// Adds one connection to a recording.
-pub(super) fn read_connection(from_client: &[u8], from_node: &[u8], recording: &mut Recording) {
-    let (mut requests, mut responses) = (Reader(from_client), Reader(from_node));
-    while !requests.0.is_empty() {
+pub(super) fn read_connection(from_client: &Stream, from_node: &Stream, recording: &mut Recording) {
+    let (mut requests, mut responses) = (Reader::new(from_client), Reader::new(from_node));
+    while !requests.rest.is_empty() {
+        let at = requests.time();
         let Some(request) = requests.request() else {
-            recording.unreadable.push(shown("request", requests.0));
+            recording.unreadable.push(shown("request", requests.rest));
             return;
         };
         let response = responses.response(&request.method);
-        if response.is_none() && !responses.0.is_empty() {
-            recording.unreadable.push(shown("response", responses.0));
+        if response.is_none() && !responses.rest.is_empty() {
+            recording.unreadable.push(shown("response", responses.rest));
         }
         let upgraded = response.as_ref().is_some_and(|response| response.status == 101);
         let lost = response.is_none();
-        recording.exchanges.push(Exchange { request, response });
+        recording.exchanges.push(Exchange { request, response, at });
         if upgraded {
-            for (from_client, reader) in [(true, &mut requests), (false, &mut responses)] {
-                reader.messages(from_client, recording);
-            }
-            return;
+            requests.messages(true, recording);
+            responses.messages(false, recording);
         }
-        if lost {
+        if upgraded || lost {
             return;
         }
     }
@@ -97,9 +130,24 @@ fn shown(what: &str, bytes: &[u8]) -> String {
 }
 
 /// The bytes of one direction that are still to be read.
-struct Reader<'a>(&'a [u8]);
+struct Reader<'a> {
+    stream: &'a Stream,
+    rest: &'a [u8],
+}
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(stream: &'a Stream) -> Self {
+        Self {
+            stream,
+            rest: &stream.bytes,
+        }
+    }
+
+    /// When the next byte came.
+    fn time(&self) -> Option<Instant> {
+        self.stream.time_of(self.stream.bytes.len() - self.rest.len())
+    }
+
     fn request(&mut self) -> Option<Request> {
         let Raw {
             start: [method, target, _],
@@ -117,7 +165,7 @@ impl Reader<'_> {
     /// The next answer that is not an interim one.
     fn response(&mut self, method: &str) -> Option<Response> {
         loop {
-            let status = status_of(self.0)?;
+            let status = status_of(self.rest)?;
             let without_body = method == "HEAD" || status < 200 || status == 204 || status == 304;
             let Raw { headers, body, .. } =
                 self.raw(|headers| if without_body { Some(0) } else { length_of(headers) })?;
@@ -129,8 +177,8 @@ impl Reader<'_> {
 
     /// One head with its body; `length` says how long the body is, `None` for chunks or the rest of the connection.
     fn raw(&mut self, length: impl Fn(&[(String, String)]) -> Option<usize>) -> Option<Raw> {
-        let end = find(self.0, b"\r\n\r\n")?;
-        let head = std::str::from_utf8(&self.0[..end]).ok()?;
+        let end = find(self.rest, b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&self.rest[..end]).ok()?;
         let mut lines = head.split("\r\n");
         let mut words = lines.next()?.splitn(3, ' ').map(str::to_owned);
         let start = [words.next()?, words.next()?, words.next().unwrap_or_default()];
@@ -138,12 +186,12 @@ impl Reader<'_> {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        self.0 = &self.0[end + 4..];
+        self.rest = &self.rest[end + 4..];
         let chunked = value_of(&headers, "transfer-encoding").is_some_and(|value| value.contains("chunked"));
         let body = if chunked {
             self.chunks()?
         } else {
-            self.take(length(&headers).unwrap_or(self.0.len()))?.to_vec()
+            self.take(length(&headers).unwrap_or(self.rest.len()))?.to_vec()
         };
         Some(Raw {
             start,
@@ -155,10 +203,10 @@ impl Reader<'_> {
     fn chunks(&mut self) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let end = find(self.0, b"\r\n")?;
-            let size = std::str::from_utf8(&self.0[..end]).ok()?.split(';').next()?.trim();
+            let end = find(self.rest, b"\r\n")?;
+            let size = std::str::from_utf8(&self.rest[..end]).ok()?.split(';').next()?.trim();
             let size = usize::from_str_radix(size, 16).ok()?;
-            self.0 = &self.0[end + 2..];
+            self.rest = &self.rest[end + 2..];
             body.extend_from_slice(self.take(size)?);
             if self.take(2)? != b"\r\n" {
                 return None;
@@ -170,53 +218,55 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, length: usize) -> Option<&[u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
         Some(taken)
     }
 
     /// Every whole WebSocket message; pings and pongs are the sockets' own business.
     fn messages(&mut self, from_client: bool, recording: &mut Recording) {
         let mut text = Vec::new();
+        let mut at = self.time();
         while let Some((opcode, last, payload)) = self.frame() {
             match opcode {
                 0 | 1 => text.extend_from_slice(&payload),
                 2 => recording.unreadable.push("a binary WebSocket message".to_owned()),
                 8 => text.extend_from_slice(close_text(&payload).as_bytes()),
-                _ => continue,
+                _ => {}
             }
-            if last {
+            if last && opcode <= 8 {
                 let text = String::from_utf8_lossy(&std::mem::take(&mut text)).into_owned();
-                recording.messages.push(Message { from_client, text });
+                recording.messages.push(Message { from_client, text, at });
             }
+            at = self.time();
         }
     }
 
     /// Opcode, whether it is the last frame of its message, payload without its mask.
     fn frame(&mut self) -> Option<(u8, bool, Vec<u8>)> {
-        let &[first, second] = self.0.first_chunk()?;
+        let &[first, second] = self.rest.first_chunk()?;
         let (length, header) = match second & 0x7f {
-            126 => (usize::from(u16::from_be_bytes(*self.0.get(2..)?.first_chunk()?)), 4),
+            126 => (usize::from(u16::from_be_bytes(*self.rest.get(2..)?.first_chunk()?)), 4),
             127 => (
-                usize::try_from(u64::from_be_bytes(*self.0.get(2..)?.first_chunk()?)).ok()?,
+                usize::try_from(u64::from_be_bytes(*self.rest.get(2..)?.first_chunk()?)).ok()?,
                 10,
             ),
             short => (usize::from(short), 2),
         };
         let masked = second & 0x80 != 0;
         let mask = if masked {
-            *self.0.get(header..)?.first_chunk::<4>()?
+            *self.rest.get(header..)?.first_chunk::<4>()?
         } else {
             [0; 4]
         };
         let start = header + if masked { 4 } else { 0 };
-        let payload = self.0.get(start..start.checked_add(length)?)?;
+        let payload = self.rest.get(start..start.checked_add(length)?)?;
         let payload = payload
             .iter()
             .zip(mask.iter().cycle())
             .map(|(byte, mask)| byte ^ mask)
             .collect();
-        self.0 = &self.0[start + length..];
+        self.rest = &self.rest[start + length..];
         Some((first & 0x0f, first & 0x80 != 0, payload))
     }
 }
@@ -258,8 +308,12 @@ mod tests {
     use super::*;
 
     fn read(from_client: &[u8], from_node: &[u8]) -> Recording {
+        let stream = |bytes: &[u8]| Stream {
+            bytes: bytes.to_vec(),
+            pieces: Vec::new(),
+        };
         let mut recording = Recording::default();
-        read_connection(from_client, from_node, &mut recording);
+        read_connection(&stream(from_client), &stream(from_node), &mut recording);
         recording
     }
 
@@ -274,7 +328,7 @@ mod tests {
         let lines: Vec<_> = recording
             .exchanges
             .iter()
-            .map(|Exchange { request, response }| {
+            .map(|Exchange { request, response, .. }| {
                 let response = response.as_ref().unwrap();
                 format!(
                     "{} {} {:?} {} {:?}",
@@ -306,6 +360,7 @@ mod tests {
         let message = |from_client, text: &str| Message {
             from_client,
             text: text.to_owned(),
+            at: None,
         };
         assert_eq!(
             recording.messages,

@@ -3,7 +3,8 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tokio::{
@@ -12,13 +13,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::record::{Recording, read_connection};
+use super::record::{Recording, Stream, read_connection};
 
 /// What one connection carried, in both directions.
 #[derive(Default)]
 struct Bytes {
-    from_client: Mutex<Vec<u8>>,
-    from_node: Mutex<Vec<u8>>,
+    from_client: Mutex<Stream>,
+    from_node: Mutex<Stream>,
 }
 
 type Connections = Arc<Mutex<Vec<Arc<Bytes>>>>;
@@ -66,11 +67,12 @@ impl Tap {
         for bytes in lock(&self.connections).iter() {
             read_connection(&lock(&bytes.from_client), &lock(&bytes.from_node), &mut recording);
         }
+        recording.sort();
         recording
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -102,10 +104,10 @@ async fn relay(client: TcpStream, target: SocketAddr, bytes: Arc<Bytes>) {
     );
 }
 
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, kept: &Mutex<Vec<u8>>) {
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, kept: &Mutex<Stream>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        lock(kept).extend_from_slice(&buffer[..length]);
+        lock(kept).push(Instant::now(), &buffer[..length]);
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

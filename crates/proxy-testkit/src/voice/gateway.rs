@@ -42,6 +42,10 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// A peer that sends no IDENTIFY is not a node.
 const IDENTIFY_WITHIN: Duration = Duration::from_secs(10);
 
+/// How far away the server seems to be when a node closes: answering at once would let the answer overtake the node's own
+/// note of its close, and it would report one or the other by chance.
+const ROUND_TRIP: Duration = Duration::from_millis(100);
+
 /// Accepts connections until the server is dropped; dropping ends the connections with it.
 pub(super) async fn accept(listener: TcpListener, tls: Arc<ServerConfig>, registry: Arc<Registry>) {
     let acceptor = TlsAcceptor::from(tls);
@@ -137,7 +141,11 @@ async fn serve(socket: &mut Socket, seat: &mut Seat<'_>) -> Result<(), Error> {
             },
             message = socket.next() => {
                 let Some(message) = message else { return Ok(()) };
-                answer(socket, &message?).await?;
+                let message = message?;
+                if message.is_close() {
+                    sleep(ROUND_TRIP).await;
+                }
+                answer(socket, &message).await?;
             }
         }
     }

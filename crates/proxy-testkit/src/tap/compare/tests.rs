@@ -17,6 +17,7 @@ fn exchange(method: &str, target: &str, sent: &str, received: &str) -> Exchange 
             headers,
             body: received.to_owned(),
         }),
+        at: None,
     }
 }
 
@@ -24,6 +25,7 @@ fn from_node(text: &str) -> Message {
     Message {
         from_client: false,
         text: text.to_owned(),
+        at: None,
     }
 }
 
@@ -126,6 +128,7 @@ fn a_clients_own_messages_are_one_sequence_with_exact_figures() {
     let message = |text: &str| Message {
         from_client: true,
         text: text.to_owned(),
+        at: None,
     };
     let of = |texts: [&str; 2]| Recording {
         messages: texts.map(message).to_vec(),
@@ -137,4 +140,26 @@ fn a_clients_own_messages_are_one_sequence_with_exact_figures() {
     assert_eq!(differences(Side::Client, &straight, &moved).len(), 1);
     let swapped = of([r#"{"op":"stop"}"#, r#"{"op":"seek","position":1}"#]);
     assert_eq!(differences(Side::Client, &straight, &swapped).len(), 2);
+}
+
+#[test]
+fn a_difference_is_shown_with_its_surroundings_only() {
+    let long = "x".repeat(500);
+    let difference = |middle: &str| format!("{long}{middle}{long}");
+    let shown = Difference {
+        about: "a".to_owned(),
+        straight: difference("one"),
+        other: difference("two"),
+    }
+    .to_string();
+    assert!(
+        shown.contains("one") && shown.contains("two") && shown.len() < 500,
+        "{shown}"
+    );
+    let missing = Difference {
+        about: "a".to_owned(),
+        straight: "(missing)".to_owned(),
+        other: "é".to_owned(),
+    };
+    assert!(missing.to_string().contains('é'));
 }
