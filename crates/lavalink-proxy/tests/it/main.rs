@@ -1,0 +1,8 @@
+//! Behaviour of the whole proxy, over real sockets on loopback, against simulated nodes.
+//!
+//! One file per topic; `support` starts the proxy. Nothing here sleeps for a fixed time to let something happen: tests
+//! wait for a state, with a deadline. For real Lavalink servers and client libraries see the tests in `real`.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
