@@ -9,7 +9,7 @@ export async function runRiffy(restVersion) {
   const riffy = new Riffy({}, [{ name: 'node', host: input.host, port: input.port, password: input.password }], {
     send: (payload) => discord(payload, (packet) => riffy.updateVoiceState(packet)),
     restVersion,
-    resumeKey: restVersion === 'v3' ? 'driver-key' : undefined,
+    resumeKey: restVersion === 'v3' ? `driver-${input.voice.sessionId}` : undefined,
     resumeTimeout: 30,
     bypassChecks: { nodeFetchInfo: false },
   });

@@ -19,7 +19,7 @@ class StubConnector extends Connector {
 
 const nodes = [{ name: 'node', url: `${input.host}:${input.port}`, auth: input.password }];
 const connector = new StubConnector({});
-const options = { resume: true, resumeKey: 'driver-key', resumeTimeout: 30, userAgent: 'driver/1' };
+const options = { resume: true, resumeKey: `driver-${input.voice.sessionId}`, resumeTimeout: 30, userAgent: 'driver/1' };
 let ready, shoukaku, node, track, player;
 
 await run({

@@ -20,7 +20,7 @@ class Life:
             port=INPUT.port,
             password=INPUT.password,
             identifier="node",
-            resume_key="driver-key",
+            resume_key=f"driver-{INPUT.voice.sessionId}",
         )
         await connected
 
@@ -76,7 +76,7 @@ class Life:
 
     async def disconnect(self):
         await self.node.disconnect()
-        expect("connected", self.node.is_connected(), False)
+        expect("closed", self.node._websocket.session.closed, True)
 
     @staticmethod
     async def _until(condition):

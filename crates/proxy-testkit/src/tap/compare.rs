@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    normal::{Names, headers, received, sent},
+    normal::{Names, headers, received, sent, target},
     record::{Exchange, Recording},
 };
 
@@ -131,7 +131,7 @@ impl Run<'_> {
         format!(
             "{} {}",
             exchange.request.method,
-            self.names.apply(&exchange.request.target)
+            target(&exchange.request.target, &self.names)
         )
     }
 
