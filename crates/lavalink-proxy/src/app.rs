@@ -1,10 +1,12 @@
 //! Builds the components from the configuration, in the order of their dependencies: the list of what the proxy is made
 //! of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use lavalink_protocol::detect::Class;
+use proxy_admin::{Admin, AdminConfig};
 use proxy_core::health::{HealthSettings, Thresholds};
 use proxy_core::placement::Region;
 use proxy_core::pool::{NodeId, NodeSpec};
@@ -25,6 +27,7 @@ const SUSPECT_LEAST: Duration = Duration::from_millis(200);
 /// The running program.
 pub(crate) struct App {
     gateway: Gateway,
+    admin: Admin,
 }
 
 impl App {
@@ -36,8 +39,14 @@ impl App {
         let password = admin_password(&config)?;
         let bind = config.admin.bind;
         let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
-        let _ = (password, bind);
-        Ok(Self { gateway })
+        let admin = AdminConfig {
+            bind,
+            password,
+            masked_config: None,
+        };
+        let admin = Admin::start(admin, Arc::clone(gateway.shared()))
+            .with_context(|| format!("the admin listener does not start on {bind}"))?;
+        Ok(Self { gateway, admin })
     }
 
     /// Says where it listens.
@@ -45,11 +54,13 @@ impl App {
         for address in self.gateway.addresses() {
             tracing::info!(%address, "clients connect here");
         }
+        tracing::info!(url = %format_args!("http://{}", self.admin.address()), "admin listener");
     }
 
     /// Lets what is in flight finish, and returns when all is closed.
     pub(crate) fn shut_down(self) {
         self.gateway.shut_down();
+        self.admin.shut_down();
     }
 }
 
@@ -145,7 +156,7 @@ fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
             ..HealthSettings::default()
         },
         probe_timeout: health.timeout,
-        info_union: false,
+        info_union: requests.info_union,
     })
 }
 

@@ -45,8 +45,7 @@ pub struct GatewayConfig {
     pub max_node_message: usize,
     /// Protocol version to assume when nothing tells.
     pub default_class: Class,
-    /// Versions by `Client-Name` or `User-Agent`: whole names without regard to case, or their start when the pattern
-    /// ends in `*`. The first that fits counts.
+    /// Versions by the start of `Client-Name` or `User-Agent`; the first that fits counts.
     pub listed: Vec<(String, Class)>,
     /// For a connection to a node, TLS included.
     pub connect_timeout: Duration,

@@ -118,7 +118,10 @@ pub(crate) fn update_session(
 
 /// The node that a tenant with the right to it addresses: named in a header, or the only one it may administer.
 pub(crate) fn administered_node(shared: &Shared, head: &RequestHead<'_>, tenant: &Tenant) -> Option<NodeId> {
-    let named = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(NODE_HEADER));
+    let named = head
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(NODE_HEADER));
     match (named, &*tenant.admin_nodes) {
         (None, [only]) => Some(*only),
         (None, _) => None,

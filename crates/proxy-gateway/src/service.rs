@@ -577,7 +577,12 @@ impl Known for Memory<'_> {
 
     fn listed(&self, client_name: Option<&str>, user_agent: Option<&str>) -> Option<Class> {
         let listed = &self.shared.config.listed;
-        let find = |name: &str| listed.iter().find(|(pattern, _)| fits(pattern, name)).map(|(_, class)| *class);
+        let find = |name: &str| {
+            listed
+                .iter()
+                .find(|(start, _)| name.starts_with(start.as_str()))
+                .map(|(_, class)| *class)
+        };
         client_name.and_then(find).or_else(|| user_agent.and_then(find))
     }
 
@@ -610,14 +615,6 @@ fn load_source(query: &str) -> Option<&str> {
     let prefix = &identifier[..end];
     let known = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (known && !matches!(prefix, "http" | "https")).then_some(prefix)
-}
-
-/// Whether a client's name is the pattern, or begins with it where it ends in `*`.
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)),
-        None => name.eq_ignore_ascii_case(pattern),
-    }
 }
 
 fn replace(path: &str, range: Range<usize>, with: &str) -> String {

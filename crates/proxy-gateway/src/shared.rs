@@ -169,6 +169,12 @@ impl Shared {
         result
     }
 
+    /// Notes what no request waits for; it shows in the snapshot with the next tick of the probe. Sessions come and go
+    /// by the thousand, and a snapshot for each would cost more than they do.
+    pub(crate) fn note_pool(&self, note: impl FnOnce(&mut Pool)) {
+        note(&mut lock(&self.pool));
+    }
+
     pub(crate) fn signal(&self, node: NodeId, signal: Signal) {
         let transition = self.change_pool(|pool| pool.signal(node, signal, Instant::now()));
         self.log_transition(node, transition);
@@ -194,7 +200,7 @@ impl Shared {
 
     /// A node's `stats` came over a link of a session with so many players there.
     pub(crate) fn link_reported(&self, node: NodeId, link: LinkKey, players: u32, stats: Stats) {
-        self.change_pool(|pool| pool.reported(node, Some((link, players)), stats, Instant::now()));
+        self.note_pool(|pool| pool.reported(node, Some((link, players)), stats, Instant::now()));
     }
 
     /// What the v4 nodes that take work (or, if none does, all that ever answered) said of themselves.

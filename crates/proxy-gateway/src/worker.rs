@@ -11,11 +11,12 @@ use std::task::{Context, Poll, Waker};
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::pool::NodeId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::rest::pool::NodePool;
 use crate::session::directory::SessionEntry;
 use crate::session::start::Returning;
+use crate::session::v4::READY_DELAY;
 use crate::shared::Shared;
 use crate::usage::ClientLedger;
 
@@ -96,6 +97,15 @@ impl<T> Mailbox<T> {
     }
 }
 
+/// Lets many tasks pause for about the same short time on one timer: a timer for each costs a system call more.
+#[derive(Default)]
+struct Pauses {
+    /// Began since the last tick.
+    fresh: RefCell<Vec<oneshot::Sender<()>>>,
+    /// A ticking task is there.
+    ticking: Cell<bool>,
+}
+
 /// See the module.
 pub(crate) struct Worker {
     pub(crate) id: usize,
@@ -111,6 +121,7 @@ pub(crate) struct Worker {
     pub(crate) rng: RefCell<fastrand::Rng>,
     hasher: RandomState,
     drawn: Cell<u64>,
+    pauses: Pauses,
 }
 
 impl Worker {
@@ -134,6 +145,7 @@ impl Worker {
             rng: RefCell::new(fastrand::Rng::new()),
             hasher: RandomState::new(),
             drawn: Cell::new(0),
+            pauses: Pauses::default(),
         }
     }
 
@@ -205,6 +217,31 @@ impl Worker {
     fn deliver(&self, session: &SessionId, ask: Ask) {
         if let Some(mailbox) = self.sessions.borrow().get(session) {
             mailbox.put(ask);
+        }
+    }
+
+    /// Waits for at least `READY_DELAY`, and less than twice that.
+    pub(crate) async fn pause(self: &Rc<Self>) {
+        let (done, pause) = oneshot::channel();
+        self.pauses.fresh.borrow_mut().push(done);
+        if !self.pauses.ticking.replace(true) {
+            tokio::task::spawn_local(Rc::clone(self).tick_pauses());
+        }
+        pause.await.ok();
+    }
+
+    async fn tick_pauses(self: Rc<Self>) {
+        let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
+        loop {
+            tokio::time::sleep(READY_DELAY).await;
+            // Those that began before the last tick have waited long enough.
+            for done in waiting.drain(..) {
+                done.send(()).ok();
+            }
+            waiting = self.pauses.fresh.take();
+            if waiting.is_empty() {
+                return self.pauses.ticking.set(false);
+            }
         }
     }
 

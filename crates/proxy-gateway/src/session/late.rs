@@ -13,13 +13,12 @@ use lavalink_protocol::message::Ready;
 use lavalink_protocol::stats::StatsForm;
 use lavalink_protocol::ws::{self, FrameError, Opcode};
 use proxy_core::binding::Caller;
-use tokio::time::sleep;
 
 use super::directory::SessionEntry;
 use super::frames::{Frame, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start::{self, Handshake};
-use super::v4::{self, ClientSide, READY_DELAY, close_slowly};
+use super::v4::{self, ClientSide, close_slowly};
 use super::{tunnel, v4::close_with};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
@@ -45,7 +44,7 @@ pub(crate) async fn start(
     {
         return worker.connection_closed(client.record.id);
     }
-    sleep(READY_DELAY).await;
+    worker.pause().await;
     let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
     let caller = handshake.caller(&client, user);
     client.record.set_session(entry.id.as_str().into());

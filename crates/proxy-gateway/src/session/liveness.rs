@@ -4,6 +4,8 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::transport::deadline::Deadline;
 
 /// The clock of one session's pings, for both of its sockets.
@@ -33,6 +35,11 @@ impl Pulse {
             interval,
             timeout,
         }
+    }
+
+    /// When it beats next.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.deadline.at()
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Beat> {

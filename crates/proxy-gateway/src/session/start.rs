@@ -14,12 +14,12 @@ use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
 use proxy_core::tenant::Tenant;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::dial::{self, NodeSocket};
 use super::directory::{NewSession, Route, SessionEntry};
 use super::frames::{Frame, Inbound, Sink};
-use super::v4::{self, Begin, ClientSide, READY_DELAY};
+use super::v4::{self, Begin, ClientSide};
 use super::{late, tunnel};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
@@ -129,7 +129,7 @@ async fn start_v4(
             {
                 return worker.connection_closed(client.record.id);
             }
-            sleep(READY_DELAY).await;
+            worker.pause().await;
             let caller = handshake.caller(&client, user);
             let begin = register(
                 &worker,

@@ -52,7 +52,7 @@ pub(crate) async fn start(
     if start::write_switching(&mut client, &switching).await.is_err() {
         return worker.connection_closed(client.record.id);
     }
-    tokio::time::sleep(super::v4::READY_DELAY).await;
+    worker.pause().await;
     let side = Box::new(ClientSide::new(&worker, client, stop));
     run(
         worker,

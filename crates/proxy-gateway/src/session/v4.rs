@@ -95,9 +95,13 @@ pub(crate) struct Session {
     early_stats: Deadline,
     wake: Deadline,
     pulse: Pulse,
+    /// The earliest of the clocks, or the past when one was set and not yet polled.
+    due: tokio::time::Instant,
     effects: VecDeque<Effect>,
     /// `ready` went out before there was a link, while the version was undecided.
     ready_sent: bool,
+    /// The client sent a close frame.
+    said_goodbye: bool,
     ended: Option<EndReason>,
 }
 
@@ -173,6 +177,7 @@ impl Session {
         worker.shared.socket_opened(&caller, Binding { class: Class::V4, base });
         Self {
             pulse: Pulse::new(config.ping_interval, config.ping_timeout),
+            due: tokio::time::Instant::now(),
             entry,
             machine,
             caller,
@@ -186,18 +191,27 @@ impl Session {
             wake: Deadline::default(),
             effects: effects.into(),
             ready_sent,
+            said_goodbye: false,
             ended: None,
             worker,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut progressed = false;
         loop {
             self.carry_out(cx);
             if self.ended.is_some() {
                 return Poll::Ready(());
             }
-            let busy = self.poll_asks(cx) | self.poll_clocks(cx) | self.poll_client(cx) | self.poll_link(cx);
+            if self.poll_link(cx) | self.poll_client(cx) {
+                progressed = true;
+                continue;
+            }
+            // A message on its way touches neither clock nor timer: they are looked at when nothing else explains the
+            // wake-up, or when one of them is due.
+            let busy = self.poll_asks(cx)
+                || ((!progressed || tokio::time::Instant::now() >= self.due) && self.poll_clocks(cx));
             if !busy && self.effects.is_empty() {
                 return Poll::Pending;
             }
@@ -214,6 +228,7 @@ impl Session {
 
     fn carry_out(&mut self, cx: &mut Context<'_>) {
         while let Some(effect) = self.effects.pop_front() {
+            self.due = tokio::time::Instant::now();
             match effect {
                 Effect::SendReady { resumed } => self.send_ready(cx, resumed),
                 Effect::SendEarlyStats => self.early_stats.set(EARLY_STATS),
@@ -249,10 +264,13 @@ impl Session {
 
     fn close_link(&mut self, cx: &mut Context<'_>) {
         if let Some(mut link) = self.link.take() {
-            let mut frame = Vec::new();
-            ws::write_masked_frame(&mut frame, Opcode::Close, &ws::close_payload(1000, ""), [0; 4]);
-            // Best effort: a node destroys the players of a closed socket whether it was told or not.
-            link.out.write(cx, &mut link.socket, &frame).ok();
+            // A node destroys the players of a closed socket whether it was told or not, so a client that vanished
+            // vanishes there too; a goodbye is passed on.
+            if self.said_goodbye {
+                let mut frame = Vec::new();
+                ws::write_masked_frame(&mut frame, Opcode::Close, &ws::close_payload(1000, ""), [0; 4]);
+                link.out.write(cx, &mut link.socket, &frame).ok();
+            }
             self.forget_link(&link);
         }
     }
@@ -261,7 +279,7 @@ impl Session {
         self.entry.set_route(None);
         self.worker
             .shared
-            .change_pool(|pool| pool.link_closed(link.node, link.key));
+            .note_pool(|pool| pool.link_closed(link.node, link.key));
     }
 
     fn close_client(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) {
@@ -347,6 +365,7 @@ impl Session {
         side.client.record.set_session(self.entry.id.as_str().into());
         self.returning = Some(side);
         self.ready_at.set(READY_DELAY);
+        self.due = tokio::time::Instant::now();
     }
 
     fn poll_clocks(&mut self, cx: &mut Context<'_>) -> bool {
@@ -383,6 +402,15 @@ impl Session {
                 Beat::Ping => self.ping(cx),
                 Beat::Check => self.check(),
             }
+        }
+        let clocks = [
+            self.ready_at.at(),
+            self.early_stats.at(),
+            self.wake.at(),
+            self.pulse.at(),
+        ];
+        if let Some(earliest) = clocks.into_iter().flatten().min() {
+            self.due = earliest;
         }
         busy
     }
@@ -478,6 +506,7 @@ impl Session {
             None => {}
             Some(End::Binary) => self.refuse_frame(cx, 1003),
             Some(End::Close(code)) => {
+                self.said_goodbye = true;
                 self.close_client(cx, code, "");
                 self.client_lost();
             }

@@ -36,6 +36,11 @@ impl Deadline {
         self.at = None;
     }
 
+    /// When it is, if there is one.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
     /// Ready once the deadline has passed; it stays ready until set anew.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
