@@ -19,10 +19,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use super::body::BodyLeft;
 use super::head::{NodeRequest, write_response};
 use super::pool::{NodeConnection, NodePool};
-use crate::connection::Client;
+use crate::connection::{Client, Piece};
 use crate::error::ProxyError;
 use crate::respond::To;
 use crate::transport::Stream;
+use crate::transport::deadline::Deadline;
 use crate::worker::Worker;
 
 /// Longest head of an answer that is put up with.
@@ -153,32 +154,28 @@ impl Forward {
         };
         pool.ledger.rest.requests.add(1);
         let whole = self.body.is_done();
-        if let Err(error) = node.stream.write_all(&self.request.bytes).await {
+        let idle = worker.shared.config.response_timeout;
+        client.deadline.set(idle);
+        if let Err(error) = write_node(&mut node.stream, &mut client.deadline, &self.request.bytes).await {
             return self.lost(worker, &node, whole, &error);
         }
-        if node.stream.flush().await.is_err() {
-            return Attempt::NodeFailed(ProxyError::NodeClosed);
+        if !whole {
+            if let Err(failed) = self.send_body(worker, client, &mut node).await {
+                return Attempt::Failed(failed);
+            }
+            client.deadline.set(idle);
         }
-        if !whole && let Err(failed) = self.send_body(worker, client, &mut node).await {
-            return Attempt::Failed(failed);
-        }
-        client.deadline.set(worker.shared.config.response_timeout);
         let mut relay = Relay::new(self);
         let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream)).await;
         match outcome {
             Ok(()) => {}
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
-            Err(HeadFailure::TimedOut) => {
-                worker.shared.node_failed(self.node);
-                return Attempt::NodeFailed(ProxyError::NodeTimeout);
-            }
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);
-                return Attempt::NodeFailed(ProxyError::NodeAnswer);
+                return failed_before(ProxyError::NodeAnswer, whole);
             }
             Err(HeadFailure::Client) => return Attempt::Failed(Failed::Midway),
         }
-        let idle = worker.shared.config.response_timeout;
         match poll_fn(|cx| relay.poll_rest(cx, client, &mut node.stream, idle)).await {
             Ok(()) => {}
             Err(_) => return Attempt::Failed(Failed::Midway),
@@ -193,20 +190,20 @@ impl Forward {
         Attempt::Served(served)
     }
 
-    /// The node closed or reset the connection before its answer began. Whether the request may be sent again depends on
-    /// whether doing it twice could matter.
+    /// The node closed or reset the connection, or was silent for too long, before its answer began. Whether the request
+    /// may be sent again depends on whether doing it twice could matter.
     fn lost(&self, worker: &Worker, node: &NodeConnection, whole: bool, error: &io::Error) -> Attempt {
+        if error.kind() == io::ErrorKind::TimedOut {
+            worker.shared.node_failed(self.node);
+            return failed_before(ProxyError::NodeTimeout, whole);
+        }
         if node.reused && whole && self.safe {
             return Attempt::Stale;
         }
         if !node.reused {
             worker.shared.node_unreachable(self.node, error);
         }
-        if whole {
-            Attempt::NodeFailed(ProxyError::NodeClosed)
-        } else {
-            Attempt::Failed(ProxyError::NodeClosed.into())
-        }
+        failed_before(ProxyError::NodeClosed, whole)
     }
 
     /// Streams what is left of the request's body. A node that stops reading may have answered early, so its failure to
@@ -234,26 +231,60 @@ impl Forward {
                 return Err(ProxyError::BodyTooLarge.into());
             }
             let rest = piece.split_off(taken);
-            let written = node.stream.write_all(&piece).await;
-            if self.body.is_done() || written.is_err() {
-                client.inbox.bytes = rest;
-                break;
+            client.deadline.set(config.response_timeout);
+            let written = write_node(&mut node.stream, &mut client.deadline, &piece).await;
+            client.inbox.bytes = rest;
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    worker.shared.node_failed(self.node);
+                    return Err(ProxyError::NodeTimeout.into());
+                }
+                Ok(()) if !self.body.is_done() => {}
+                _ => return Ok(()),
             }
             client.deadline.set(config.idle_timeout);
             piece = match client.read_some().await {
-                Some(bytes) => bytes,
-                None => return Err(Failed::Midway),
+                Piece::Bytes(bytes) => bytes,
+                Piece::Late => return Err(ProxyError::BodyTimeout.into()),
+                Piece::Gone => return Err(Failed::Midway),
             };
         }
-        node.stream.flush().await.ok();
-        Ok(())
     }
+}
+
+/// A failure before the first byte of an answer. What of a body was streamed is gone, so only a request that is here
+/// whole can be sent again.
+fn failed_before(error: ProxyError, whole: bool) -> Attempt {
+    if whole {
+        Attempt::NodeFailed(error)
+    } else {
+        Attempt::Failed(error.into())
+    }
+}
+
+/// Writes all of `bytes`, unless the node has not taken them when the deadline passes.
+async fn write_node(stream: &mut Stream, deadline: &mut Deadline, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    poll_fn(|cx| {
+        while written < bytes.len() {
+            match Pin::new(&mut *stream).poll_write(cx, &bytes[written..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            }
+        }
+        match Pin::new(&mut *stream).poll_flush(cx) {
+            Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            done => done,
+        }
+    })
+    .await
 }
 
 /// Why no head of an answer came.
 enum HeadFailure {
     Lost(io::Error),
-    TimedOut,
     Unreadable,
     Client,
 }
@@ -283,7 +314,8 @@ impl Relay {
             class: forward.class,
             head_only: forward.head_only,
             old_client: forward.old_client,
-            keep_alive: forward.keep_alive,
+            // What a client still sends of a body that nobody reads would look like its next request.
+            keep_alive: forward.keep_alive && forward.body.is_done(),
             partial: Vec::new(),
             pending: Vec::new(),
             pending_sent: 0,
@@ -323,7 +355,8 @@ impl Relay {
                 Poll::Pending => break,
             }
         }
-        client.deadline.poll(cx).map(|()| Err(HeadFailure::TimedOut))
+        let late = || HeadFailure::Lost(io::ErrorKind::TimedOut.into());
+        client.deadline.poll(cx).map(|()| Err(late()))
     }
 
     /// Reads the head at the start of `bytes`; `false` when it is not whole yet.
