@@ -28,7 +28,7 @@ impl NodeRequest {
         let start = out.len();
         out.extend_from_slice(&node.own_fields);
         let own = start..out.len();
-        let named = connection_named(request);
+        let named = connection_named(request.headers);
         for header in request.headers {
             let name = HeaderName::of(header.name);
             let dropped = name.is_hop_by_hop()
@@ -41,11 +41,7 @@ impl NodeRequest {
                         | HeaderName::Origin
                         | HeaderName::LavalinkVersion
                 );
-            if !dropped
-                && !named
-                    .iter()
-                    .any(|token| token.eq_ignore_ascii_case(header.name.as_bytes()))
-            {
+            if !dropped && !is_named(&named, header.name) {
                 push_field(&mut out, header.name, header.value);
             }
         }
@@ -68,9 +64,13 @@ pub(crate) fn write_response(out: &mut Vec<u8>, answer: &ResponseHead<'_>, frami
     push_status(out, answer.status);
     out.extend_from_slice(answer.reason.as_bytes());
     out.extend_from_slice(b"\r\n");
+    let named = connection_named(answer.headers);
     for header in answer.headers {
         let name = HeaderName::of(header.name);
-        if !name.is_hop_by_hop() && !matches!(name, HeaderName::ContentLength | HeaderName::TransferEncoding) {
+        if !name.is_hop_by_hop()
+            && !matches!(name, HeaderName::ContentLength | HeaderName::TransferEncoding)
+            && !is_named(&named, header.name)
+        {
             push_field(out, header.name, header.value);
         }
     }
@@ -84,10 +84,9 @@ pub(crate) fn write_response(out: &mut Vec<u8>, answer: &ResponseHead<'_>, frami
     out.extend_from_slice(b"\r\n");
 }
 
-/// Header names that the client's `Connection` header makes hop-by-hop; almost always none.
-fn connection_named<'b>(request: &RequestHead<'b>) -> Vec<&'b [u8]> {
-    request
-        .headers
+/// Header names that `Connection` makes hop-by-hop; almost always none.
+fn connection_named<'b>(headers: &[httparse::Header<'b>]) -> Vec<&'b [u8]> {
+    headers
         .iter()
         .filter(|header| HeaderName::of(header.name) == HeaderName::Connection)
         .flat_map(|header| tokens(header.value))
@@ -97,6 +96,10 @@ fn connection_named<'b>(request: &RequestHead<'b>) -> Vec<&'b [u8]> {
                 .any(|usual| token.eq_ignore_ascii_case(usual))
         })
         .collect()
+}
+
+fn is_named(named: &[&[u8]], header: &str) -> bool {
+    named.iter().any(|token| token.eq_ignore_ascii_case(header.as_bytes()))
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
