@@ -471,7 +471,8 @@ impl<'r> Request<'r> {
         let used = walker
             .walk_payload(self.rest, |piece| body.extend_from_slice(piece))
             .map_err(|_| ProxyError::BadBody)?;
-        if body.len() > MAX_READ_BODY {
+        // Measured as it came: extensions of chunks take memory too, until the body is whole.
+        if used > MAX_READ_BODY {
             return Err(ProxyError::BodyTooLarge.into());
         }
         if !walker.is_done() {
@@ -538,6 +539,9 @@ impl<'r> Request<'r> {
         let _ = detected;
         let mut body = BodyLeft::new(self.head.framing);
         let here = body.take(self.rest).map_err(|_| ProxyError::BadBody)?;
+        if body.chunked_payload() > self.shared.config.max_body_bytes as u64 {
+            return Err(ProxyError::BodyTooLarge.into());
+        }
         let target = &self.shared.nodes[usize::from(node.0)];
         let mut request = NodeRequest::new(self.head, path, self.query, target);
         request.bytes.extend_from_slice(&self.rest[..here]);
