@@ -69,7 +69,8 @@ pub struct RequestHead<'b> {
     pub len: usize,
     /// How the body is framed.
     pub framing: Framing,
-    /// The client lets the connection be used again.
+    /// The client lets the connection be used again. Never with HTTP/1.0: a proxy must not keep such connections, since
+    /// what stands between may not know `keep-alive` (RFC 9112, 9.3).
     pub keep_alive: bool,
     /// `Connection: upgrade` was sent.
     pub connection_upgrade: bool,
@@ -173,8 +174,6 @@ impl<'b> RequestHead<'b> {
         for token in tokens(value) {
             if token.eq_ignore_ascii_case(b"close") {
                 self.keep_alive = false;
-            } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive |= self.minor == 0;
             } else if token.eq_ignore_ascii_case(b"upgrade") {
                 self.connection_upgrade = true;
             }
