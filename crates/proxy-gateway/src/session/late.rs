@@ -120,6 +120,7 @@ async fn go_on(
         Class::V3 | Class::V3Legacy => match tunnel::open(&worker, &handshake, class).await {
             Ok((node, socket)) => {
                 worker.session_closed(&waiting.entry.id);
+                worker.shared.socket_opened(&caller, tunnel::binding(&handshake, class));
                 let Waiting { side, entry, held, .. } = waiting;
                 let begin = tunnel::Begin {
                     side,

@@ -48,8 +48,12 @@ pub(crate) async fn start(
         Ok(opened) => opened,
         Err(error) => return start::refuse(&worker, client, &error, &handshake).await,
     };
+    // A client may send its first requests as soon as it has the 101, and they must find out what it speaks.
+    let (caller, binding) = (handshake.caller(&client, user), binding(&handshake, class));
+    worker.shared.socket_opened(&caller, binding);
     let switching = start::switching(class, &handshake.accept, socket.resumed == Some(true));
     if start::write_switching(&mut client, &switching).await.is_err() {
+        worker.shared.socket_closed(&caller, binding);
         return worker.connection_closed(client.record.id);
     }
     worker.pause().await;
@@ -70,7 +74,15 @@ pub(crate) async fn start(
     .await;
 }
 
-/// What a tunnel starts from.
+/// What the version memory keeps of a socket.
+pub(crate) fn binding(handshake: &Handshake, class: Class) -> Binding {
+    Binding {
+        class,
+        base: handshake.base,
+    }
+}
+
+/// What a tunnel starts from; [`Shared::socket_opened`](crate::shared::Shared::socket_opened) has been called for it.
 pub(crate) struct Begin {
     pub(crate) side: Box<ClientSide>,
     pub(crate) socket: NodeSocket,
@@ -194,11 +206,7 @@ impl Tunnel {
         let mut out = Outbound::default();
         out.hold(held);
         let caller = handshake.caller(&side.client, user);
-        let binding = Binding {
-            class,
-            base: handshake.base,
-        };
-        worker.shared.socket_opened(&caller, binding);
+        let binding = binding(&handshake, class);
         let about = About {
             worker: Rc::clone(&worker),
             node,
