@@ -5,4 +5,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod auth;
+mod counting;
+mod hostile;
+mod rest;
+mod scripted;
+mod soak;
 mod support;

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use lavalink_protocol::detect::Class;
 use proxy_core::health::{HealthSettings, NodeState, Thresholds};
 use proxy_core::limits::ConnectionLimits;
@@ -23,7 +24,7 @@ use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConf
 use proxy_gateway::node::{NodeAddress, NodeTls};
 use proxy_gateway::shared::Shared;
 use proxy_testkit::certs::TestCa;
-use proxy_testkit::client::{Rest, TestClientBuilder};
+use proxy_testkit::client::{Rest, RestAnswer, TestClientBuilder};
 use proxy_testkit::{RawClient, SimGeneration, SimNode, TestClient, wait_until};
 use tempfile::TempDir;
 
@@ -98,6 +99,11 @@ impl ProxyUnderTest {
         Rest::to(&self.url(), Some(PASSWORD)).unwrap()
     }
 
+    /// Sends a request of the default tenant that has more than a method and a target.
+    pub(crate) async fn rest_of(&self, request: http::request::Builder) -> RestAnswer {
+        self.rest().send(request.body(Bytes::new()).unwrap()).await.unwrap()
+    }
+
     /// A bare connection.
     pub(crate) async fn raw(&self) -> RawClient {
         RawClient::connect(self.addr()).await.unwrap()
@@ -120,6 +126,17 @@ impl ProxyUnderTest {
         wait_until(SOON, || self.shared.directory.len() == count).await;
     }
 
+    /// Waits until a session's client is known to be away.
+    pub(crate) async fn wait_parked(&self, session: &str) {
+        let parked = || {
+            self.shared
+                .directory
+                .get(session)
+                .is_some_and(|entry| entry.is_parked())
+        };
+        wait_until(SOON, parked).await;
+    }
+
     /// Shuts the gateway down and waits until it has.
     pub(crate) async fn shut_down(mut self) {
         if let Some(gateway) = self.gateway.take() {
@@ -138,6 +155,11 @@ impl Drop for ProxyUnderTest {
 }
 
 impl Builder {
+    /// One more node.
+    pub(crate) fn add(self, node: NodeConfig) -> Self {
+        self.configure(|config| config.nodes.push(node))
+    }
+
     /// Changes any setting but the tenants.
     pub(crate) fn configure(mut self, change: impl FnOnce(&mut GatewayConfig)) -> Self {
         change(&mut self.config);
@@ -383,6 +405,14 @@ impl ProxyProgram {
             .arg(self.child.id().to_string())
             .status();
         assert!(sent.unwrap().success());
+    }
+
+    /// What it holds of the machine's memory now.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        // The page size of every machine that the tests run on.
+        pages * 4096
     }
 
     /// Waits until it has ended.
