@@ -97,13 +97,13 @@ impl Client {
         self.guard.ledger.relabel(&self.record, tenant, class);
     }
 
-    /// Some bytes of a body; `None` when the client is gone or the deadline passed.
-    pub(crate) async fn read_some(&mut self) -> Option<Vec<u8>> {
+    /// The next bytes of a body.
+    pub(crate) async fn read_some(&mut self) -> Piece {
         poll_fn(
             |cx| match self.stream.poll_read_scratch(cx, |_, bytes| bytes.to_vec()) {
-                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Some(bytes)),
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => self.deadline.poll(cx).map(|()| None),
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Piece::Bytes(bytes)),
+                Poll::Ready(_) => Poll::Ready(Piece::Gone),
+                Poll::Pending => self.deadline.poll(cx).map(|()| Piece::Late),
             },
         )
         .await
@@ -128,13 +128,22 @@ impl Client {
             self.deadline.set(LINGER_TIME);
             while read < LINGER_BYTES {
                 match self.read_some().await {
-                    Some(bytes) => read += bytes.len(),
-                    None => break,
+                    Piece::Bytes(bytes) => read += bytes.len(),
+                    Piece::Gone | Piece::Late => break,
                 }
             }
         };
         tokio::time::timeout(LINGER_TIME, work).await.ok();
     }
+}
+
+/// What reading a piece of a body brought.
+pub(crate) enum Piece {
+    Bytes(Vec<u8>),
+    /// The client closed or reset the connection.
+    Gone,
+    /// The deadline passed.
+    Late,
 }
 
 /// Serves a connection until it ends or becomes a WebSocket.
@@ -277,8 +286,12 @@ fn poll_next(
     if deadline.poll(cx).is_pending() {
         return Poll::Pending;
     }
+    let error = match inbox.wanted {
+        0 => ProxyError::HeadTimeout,
+        _ => ProxyError::BodyTimeout,
+    };
     let late = !inbox.bytes.is_empty();
-    Poll::Ready(late.then(|| service::refuse_unread(worker, &ProxyError::HeadTimeout)))
+    Poll::Ready(late.then(|| service::refuse_unread(worker, &error)))
 }
 
 /// Whether looking at an unfinished request again is worth while, so that a client that sends single bytes does not

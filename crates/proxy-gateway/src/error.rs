@@ -32,9 +32,12 @@ pub enum ProxyError {
     /// The body is larger than `server.max_body_bytes`.
     #[error("Request body is too large")]
     BodyTooLarge,
-    /// The body is not framed as announced, or did not arrive in time.
+    /// The body is not framed as announced.
     #[error("Malformed request body")]
     BadBody,
+    /// The announced body did not arrive in time.
+    #[error("Request body did not arrive in time")]
+    BodyTimeout,
     /// No TLS handshake, or not in time; nothing can be answered.
     #[error("TLS handshake failed")]
     TlsHandshake,
@@ -146,6 +149,7 @@ impl ProxyError {
             Self::NodeTimeout => (23, 504, true, false, "node_timeout", Node),
             Self::ShuttingDown => (24, 503, true, true, "shutting_down", Proxy),
             Self::TooManyConnections => (25, 503, true, true, "too_many_connections", Proxy),
+            Self::BodyTimeout => (36, 408, true, true, "body_timeout", Client),
             Self::TlsHandshake => (26, 400, false, true, "tls_handshake", Client),
         };
         Answer {
@@ -215,7 +219,7 @@ impl CloseCause {
 }
 
 /// Names by index, for readers of [`Refusals`].
-const REASONS: [&str; 36] = [
+const REASONS: [&str; 37] = [
     "transfer_coding",
     "http_version",
     "head_too_large",
@@ -252,6 +256,7 @@ const REASONS: [&str; 36] = [
     "close_disconnected",
     "close_replaced",
     "close_no_node",
+    "body_timeout",
 ];
 
 /// Refused requests and closed sockets by reason.
@@ -316,6 +321,7 @@ mod tests {
             ProxyError::ShuttingDown,
             ProxyError::TooManyConnections,
             ProxyError::TlsHandshake,
+            ProxyError::BodyTimeout,
         ];
         for error in errors {
             let answer = error.answer();
