@@ -230,7 +230,9 @@ impl ClientLedger {
     /// Adds this worker's figures to `usage`.
     pub fn collect(&self, usage: &mut ClientUsage) {
         // The records' locks come first everywhere, so they are listed before the ledger is held for the sums.
-        let live: Vec<_> = lock(&self.inner).live.values().cloned().collect();
+        let mut live: Vec<_> = lock(&self.inner).live.values().cloned().collect();
+        // Two readers lock them in the same order, or each could wait for a record that the other holds.
+        live.sort_unstable_by_key(|record| record.id);
         let states: Vec<_> = live.iter().map(|record| (record, lock(&record.state))).collect();
         let inner = lock(&self.inner);
         usage.opened += inner.opened;
