@@ -13,7 +13,10 @@ use std::{
 use proxy_testkit::{
     SimGeneration, SimNode,
     certs::TestCa,
-    real::{AudioServer, LavalinkServer, ProxyProcess, ServerOptions, Unavailable, clients::Protocol, proxy, sine_wav},
+    real::{
+        AudioServer, LavalinkServer, ProxyProcess, ServerOptions, Unavailable, clients::Protocol, proxy, say_skipped,
+        sine_wav,
+    },
     voice::FakeVoice,
 };
 use tokio::{sync::OwnedMutexGuard, task::spawn_blocking};
@@ -92,7 +95,7 @@ impl Environment {
                 Ok(server) => return Node::Real(server.address()),
                 Err(why) if why.is_failure() => panic!("Lavalink server: {why}"),
                 Err(why) => {
-                    println!("SKIP Lavalink server: {why}; the simulated node takes its place");
+                    say_skipped("Lavalink server", &format!("{why}; the simulated node takes its place"));
                     SimGeneration::V4_2
                 }
             },

@@ -20,7 +20,8 @@ pub mod proxy;
 pub mod setup;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -80,10 +81,16 @@ pub fn or_skip<T>(name: &str, part: Result<T, Unavailable>) -> Option<T> {
         Ok(part) => Some(part),
         Err(why) if why.is_failure() => panic!("{name}: {why}"),
         Err(why) => {
-            println!("SKIP {name}: {why}");
+            say_skipped(name, &why.to_string());
             None
         }
     }
+}
+
+/// Prints `SKIP name: why` past the test harness, which swallows what a passing test prints.
+pub fn say_skipped(name: &str, why: &str) {
+    // A closed standard error is nobody's to read.
+    let _ = writeln!(io::stderr(), "SKIP {name}: {why}");
 }
 
 /// The `real` folder of the repository: what is installed and the drivers.

@@ -140,6 +140,16 @@ pub(super) fn received(text: &str, names: &Names) -> String {
     value.to_string()
 }
 
+/// Whether a message is the end of a voice connection that the client itself has asked for by destroying its player.
+///
+/// A real node says it a moment after its answer, when the client may be gone, and sometimes never: its voice library
+/// races with itself when it closes, and now and then reconnects instead. So it cannot be compared.
+pub(super) fn is_goodbye(text: &str) -> bool {
+    let message = serde_json::from_str::<Value>(text).unwrap_or_default();
+    message["type"] == "WebSocketClosedEvent" && message["code"] == 1000
+        || message["op"] == "playerUpdate" && message["state"]["connected"] == false
+}
+
 fn without_figures(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(without_figures),

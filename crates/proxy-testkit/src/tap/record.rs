@@ -11,6 +11,8 @@ pub(super) struct Stream {
     bytes: Vec<u8>,
     /// Where each piece starts, and when it came.
     pieces: Vec<(usize, Instant)>,
+    /// When the sender said that nothing more would come.
+    end: Option<Instant>,
 }
 
 impl Stream {
@@ -18,6 +20,11 @@ impl Stream {
     pub(super) fn push(&mut self, at: Instant, piece: &[u8]) {
         self.pieces.push((self.bytes.len(), at));
         self.bytes.extend_from_slice(piece);
+    }
+
+    /// Notes that the sender has ended.
+    pub(super) fn end(&mut self, at: Instant) {
+        self.end = Some(at);
     }
 
     /// When the byte at `offset` came.
@@ -116,13 +123,37 @@ pub(super) fn read_connection(from_client: &Stream, from_node: &Stream, recordin
         let lost = response.is_none();
         recording.exchanges.push(Exchange { request, response, at });
         if upgraded {
-            requests.messages(true, recording);
-            responses.messages(false, recording);
+            let mut messages = requests.messages(true, recording);
+            messages.extend(responses.messages(false, recording));
+            recording
+                .messages
+                .extend(without_answer_to_close(messages, from_client.end));
         }
         if upgraded || lost {
             return;
         }
     }
+}
+
+/// Who closes first is part of a run. Whether the other's answer is still read before the socket goes is chance, and so is
+/// a close frame of the node after the client has ended its side without one.
+fn without_answer_to_close(mut messages: Vec<Message>, client_end: Option<Instant>) -> Vec<Message> {
+    let first = messages
+        .iter()
+        .filter(|message| is_close(message))
+        .map(|message| message.at)
+        .min()
+        .flatten();
+    let late = |message: &Message| {
+        first.is_some_and(|first| message.at > Some(first))
+            || !message.from_client && client_end.is_some_and(|end| message.at > Some(end))
+    };
+    messages.retain(|message| !is_close(message) || !late(message));
+    messages
+}
+
+fn is_close(message: &Message) -> bool {
+    message.text.starts_with("close")
 }
 
 fn shown(what: &str, bytes: &[u8]) -> String {
@@ -224,7 +255,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Every whole WebSocket message; pings and pongs are the sockets' own business.
-    fn messages(&mut self, from_client: bool, recording: &mut Recording) {
+    fn messages(&mut self, from_client: bool, recording: &mut Recording) -> Vec<Message> {
+        let mut messages = Vec::new();
         let mut text = Vec::new();
         let mut at = self.time();
         while let Some((opcode, last, payload)) = self.frame() {
@@ -236,10 +268,11 @@ impl<'a> Reader<'a> {
             }
             if last && opcode <= 8 {
                 let text = String::from_utf8_lossy(&std::mem::take(&mut text)).into_owned();
-                recording.messages.push(Message { from_client, text, at });
+                messages.push(Message { from_client, text, at });
             }
             at = self.time();
         }
+        messages
     }
 
     /// Opcode, whether it is the last frame of its message, payload without its mask.
@@ -310,7 +343,7 @@ mod tests {
     fn read(from_client: &[u8], from_node: &[u8]) -> Recording {
         let stream = |bytes: &[u8]| Stream {
             bytes: bytes.to_vec(),
-            pieces: Vec::new(),
+            ..Stream::default()
         };
         let mut recording = Recording::default();
         read_connection(&stream(from_client), &stream(from_node), &mut recording);

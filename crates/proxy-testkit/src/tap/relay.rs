@@ -112,5 +112,6 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
             return;
         }
     }
+    lock(kept).end(Instant::now());
     let _ = to.shutdown().await;
 }

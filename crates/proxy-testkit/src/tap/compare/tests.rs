@@ -75,8 +75,15 @@ fn runs_that_differ_in_session_figures_order_and_rhythm_are_equal() {
     other.messages.push(from_node(
         r#"{"op":"playerUpdate","guildId":"1","state":{"position":900}}"#,
     ));
+    other.messages.push(from_node(
+        r#"{"op":"event","type":"WebSocketClosedEvent","guildId":"1","code":1000}"#,
+    ));
     assert_eq!(differences(Side::Client, &straight, &other), Vec::<String>::new());
     assert_eq!(differences(Side::Node, &straight, &other), Vec::<String>::new());
+    other.messages.push(from_node(
+        r#"{"op":"event","type":"WebSocketClosedEvent","guildId":"1","code":4014}"#,
+    ));
+    assert_eq!(differences(Side::Client, &straight, &other).len(), 1);
 }
 
 #[test]
