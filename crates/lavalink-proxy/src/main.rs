@@ -14,7 +14,7 @@ use app::App;
 use cli::Request;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Returns freed memory to the system after a storm of connections, and is quick at the small blocks of one request.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

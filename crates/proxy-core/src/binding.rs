@@ -67,11 +67,10 @@ impl Bindings {
     }
 
     /// A client's socket is open and speaks this dialect. Close it with the same values.
-    pub fn socket_opened(&mut self, caller: &Caller, binding: Binding, now: Instant) {
+    pub fn socket_opened(&mut self, caller: &Caller, binding: Binding) {
         for key in caller.keys() {
             self.live.entry(key).or_default().add(binding);
         }
-        self.seen(caller, binding, now);
     }
 
     /// The socket is closed.
@@ -299,7 +298,7 @@ mod tests {
     #[test]
     fn a_request_without_a_user_is_known_by_its_address() {
         let (mut memory, now) = memory();
-        memory.socket_opened(&caller(Some(7), 1), LEGACY_ON_BASE, now);
+        memory.socket_opened(&caller(Some(7), 1), LEGACY_ON_BASE);
         assert_eq!(memory.bound(&caller(None, 1), now), Some(LEGACY_ON_BASE));
         assert_eq!(memory.bound(&caller(Some(7), 9), now), Some(LEGACY_ON_BASE));
         assert_eq!(memory.bound(&caller(None, 2), now), None);
@@ -313,8 +312,8 @@ mod tests {
     #[test]
     fn two_open_dialects_behind_one_address_are_ambiguous_until_one_is_closed_and_forgotten() {
         let (mut memory, now) = memory();
-        memory.socket_opened(&caller(Some(7), 1), V4, now);
-        memory.socket_opened(&caller(Some(8), 1), LEGACY, now);
+        memory.socket_opened(&caller(Some(7), 1), V4);
+        memory.socket_opened(&caller(Some(8), 1), LEGACY);
         assert_eq!(memory.bound(&caller(None, 1), now), None);
         assert_eq!(memory.bound(&caller(Some(7), 1), now), Some(V4));
         assert_eq!(memory.bound(&caller(Some(8), 1), now), Some(LEGACY));
@@ -327,7 +326,7 @@ mod tests {
     #[test]
     fn an_open_socket_wins_over_what_was_seen_last() {
         let (mut memory, now) = memory();
-        memory.socket_opened(&caller(Some(7), 1), V4, now);
+        memory.socket_opened(&caller(Some(7), 1), V4);
         memory.seen(&caller(Some(7), 1), V3, now + Duration::from_secs(1));
         assert_eq!(
             memory.bound(&caller(Some(7), 1), now + Duration::from_secs(2)),
@@ -338,7 +337,7 @@ mod tests {
     #[test]
     fn of_one_user_the_last_word_counts_when_no_socket_is_open() {
         let (mut memory, now) = memory();
-        memory.socket_opened(&caller(Some(7), 1), V3, now);
+        memory.socket_opened(&caller(Some(7), 1), V3);
         memory.socket_closed(&caller(Some(7), 1), V3, now);
         memory.seen(&caller(Some(7), 1), V4, now + Duration::from_secs(60));
         assert_eq!(
@@ -375,7 +374,7 @@ mod tests {
             entries: 100,
             ..BindingSettings::default()
         });
-        memory.socket_opened(&caller(Some(7), 1), V4, now);
+        memory.socket_opened(&caller(Some(7), 1), V4);
         for n in 0..10_000_u32 {
             let flood = Caller {
                 tenant: TenantId(0),
@@ -398,7 +397,7 @@ mod tests {
     fn closing_a_socket_that_was_never_opened_changes_nothing() {
         let (mut memory, now) = memory();
         memory.socket_closed(&caller(Some(7), 1), V4, now);
-        memory.socket_opened(&caller(Some(7), 1), V4, now);
+        memory.socket_opened(&caller(Some(7), 1), V4);
         memory.socket_closed(&caller(Some(7), 1), V3, now);
         assert_eq!(memory.bound(&caller(Some(7), 1), now), Some(V4));
     }

@@ -148,10 +148,11 @@ impl Node {
     async fn secure(&self, socket: Metered) -> io::Result<Stream> {
         match &self.tls {
             None => Ok(Stream::Plain(socket)),
-            Some((connector, name)) => connector
-                .connect(name.clone(), socket)
-                .await
-                .map(|stream| Stream::Dialled(Box::new(stream))),
+            Some((connector, name)) => {
+                // Boxed, so that plain connections do not pay for the room of a TLS handshake.
+                let stream = Box::pin(connector.connect(name.clone(), socket)).await?;
+                Ok(Stream::Dialled(Box::new(stream)))
+            }
         }
     }
 }

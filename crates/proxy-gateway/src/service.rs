@@ -421,7 +421,9 @@ impl<'r> Request<'r> {
         range: Range<usize>,
     ) -> Result<(Next, usize), Halt> {
         let id = &detected.path[range.clone()];
-        let entry = self.shared.directory.get(id).filter(|entry| entry.tenant == tenant.id);
+        // As in Lavalink, a session whose client is away does not exist for requests either.
+        let reachable = |entry: &Arc<SessionEntry>| entry.tenant == tenant.id && !entry.is_parked();
+        let entry = self.shared.directory.get(id).filter(reachable);
         let entry = entry.ok_or(ProxyError::SessionNotFound)?;
         let route = detected.route();
         if class == Class::V4 && matches!(route, Route::Session { .. }) {

@@ -284,7 +284,7 @@ impl Shared {
         if binding.base {
             self.any_base.store(true, Ordering::Relaxed);
         }
-        lock(&self.bindings).socket_opened(caller, binding, Instant::now());
+        lock(&self.bindings).socket_opened(caller, binding);
     }
 
     pub(crate) fn socket_closed(&self, caller: &Caller, binding: Binding) {

@@ -189,6 +189,11 @@ impl Outbound {
         }
     }
 
+    /// Puts a text message of the proxy's own, as a server writes it, behind what waits.
+    pub(crate) fn hold_text(&mut self, message: &[u8]) {
+        ws::write_frame(&mut self.queue, Opcode::Text, message);
+    }
+
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
         self.queue.len() - self.sent

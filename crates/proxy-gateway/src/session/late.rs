@@ -57,12 +57,12 @@ pub(crate) async fn start(
         pulse: Pulse::new(worker.shared.config.ping_interval, worker.shared.config.ping_timeout),
         held: Vec::new(),
         op: false,
-        greeted: false,
+        begun: false,
     };
     let decided = poll_fn(|cx| waiting.poll(cx, &worker.shared)).await;
     worker.shared.undecided_closed(&caller, &waiting.entry);
     match decided {
-        Decided::Class(class) => go_on(worker, waiting, handshake, user, caller, class).await,
+        Decided::Class(class) => Box::pin(go_on(worker, waiting, handshake, user, caller, class)).await,
         Decided::Gone => end(&worker, waiting, None).await,
         Decided::Close(cause) => end(&worker, waiting, Some(cause)).await,
     }
@@ -71,6 +71,8 @@ pub(crate) async fn start(
 async fn end(worker: &Rc<Worker>, mut waiting: Waiting, cause: Option<CloseCause>) {
     worker.shared.directory.remove(&waiting.entry.id);
     worker.session_closed(&waiting.entry.id);
+    // A request that waits for this socket is decided on without it.
+    waiting.entry.changed.notify_waiters();
     let Some(cause) = cause else {
         return worker.connection_closed(waiting.side.client.record.id);
     };
@@ -83,11 +85,12 @@ async fn end(worker: &Rc<Worker>, mut waiting: Waiting, cause: Option<CloseCause
 async fn go_on(
     worker: Rc<Worker>,
     waiting: Waiting,
-    handshake: Box<Handshake>,
+    mut handshake: Box<Handshake>,
     user: UserId,
     caller: Caller,
     class: Class,
 ) {
+    handshake.bind(class);
     tracing::debug!(session = %waiting.entry.id, ?class, "undecided socket is bound");
     waiting.entry.bind(class);
     waiting.side.client.relabel(&handshake.tenant.name, Some(class));
@@ -112,7 +115,7 @@ async fn go_on(
                     node_session,
                     ready_sent: true,
                 };
-                tokio::task::spawn_local(v4::run(worker, begin));
+                v4::spawn(worker, begin);
                 return;
             }
             Err(error) => Err(error),
@@ -122,6 +125,10 @@ async fn go_on(
                 worker.session_closed(&waiting.entry.id);
                 worker.shared.socket_opened(&caller, tunnel::binding(&handshake, class));
                 let Waiting { side, entry, held, .. } = waiting;
+                if class == Class::V3Legacy {
+                    // Its requests name no session, and an old node tells of none.
+                    entry.changed.notify_waiters();
+                }
                 let begin = tunnel::Begin {
                     side,
                     socket,
@@ -152,7 +159,8 @@ struct Waiting {
     held: Vec<u8>,
     /// One of them is an op.
     op: bool,
-    greeted: bool,
+    /// The greeting went out, and what came along with the handshake was looked at.
+    begun: bool,
 }
 
 enum Decided {
@@ -163,7 +171,8 @@ enum Decided {
 
 impl Waiting {
     fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<Decided> {
-        if !std::mem::replace(&mut self.greeted, true) {
+        let early = !std::mem::replace(&mut self.begun, true);
+        if early {
             self.greet(cx, shared);
         }
         while let Poll::Ready(ask) = self.asks.poll_take(cx) {
@@ -184,7 +193,7 @@ impl Waiting {
                 Beat::Check => {}
             }
         }
-        self.poll_client(cx)
+        self.poll_client(cx, early)
     }
 
     fn greet(&mut self, cx: &mut Context<'_>, shared: &Shared) {
@@ -205,7 +214,8 @@ impl Waiting {
         self.side.out.write(cx, &mut self.side.client.stream, &frame).ok();
     }
 
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Decided> {
+    /// Reads what the client says; `early`: looks first at what it said with the handshake.
+    fn poll_client(&mut self, cx: &mut Context<'_>, mut early: bool) -> Poll<Decided> {
         loop {
             let ClientSide {
                 client,
@@ -224,9 +234,12 @@ impl Waiting {
                 invalid: None,
                 gone: false,
             };
-            let read = client.stream.poll_read_scratch(cx, |_, bytes| {
-                (!bytes.is_empty()).then(|| inbound.feed(bytes, &mut hold))
-            });
+            let read = match std::mem::take(&mut early) {
+                true => Poll::Ready(Ok(Some(inbound.feed(b"", &mut hold)))),
+                false => client.stream.poll_read_scratch(cx, |_, bytes| {
+                    (!bytes.is_empty()).then(|| inbound.feed(bytes, &mut hold))
+                }),
+            };
             let fed = match read {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(Some(fed))) => fed,

@@ -67,6 +67,18 @@ impl Handshake {
         }
     }
 
+    /// The version became known later: the node is asked on the path that this version has for sockets.
+    pub(crate) fn bind(&mut self, class: Class) {
+        let path = match class {
+            Class::V4 => "/v4/websocket",
+            Class::V3 => "/v3/websocket",
+            Class::V3Legacy => "/",
+        };
+        let query = self.target.find('?').map_or("", |at| &self.target[at..]);
+        self.target = format!("{path}{query}").into();
+        self.class = Some(class);
+    }
+
     fn to(&self) -> To<'_> {
         let class = self.class.unwrap_or(Class::V4);
         To {
@@ -93,8 +105,9 @@ pub(crate) async fn run(worker: Rc<Worker>, client: Client, stop: Rc<Mailbox<Sto
     };
     match class {
         Some(Class::V4) => start_v4(worker, client, stop, handshake, user).await,
-        Some(class) => tunnel::start(worker, client, stop, handshake, user, class).await,
-        None => late::start(worker, client, stop, handshake, user).await,
+        // Boxed, so that a v4 session does not pay for the room of the others.
+        Some(class) => Box::pin(tunnel::start(worker, client, stop, handshake, user, class)).await,
+        None => Box::pin(late::start(worker, client, stop, handshake, user)).await,
     }
 }
 
@@ -140,7 +153,7 @@ async fn start_v4(
                 handshake.base,
                 (node, socket, node_session),
             );
-            tokio::task::spawn_local(v4::run(worker, begin));
+            v4::spawn(worker, begin);
         }
         Err(error) => refuse(&worker, client, &error, &handshake).await,
     }

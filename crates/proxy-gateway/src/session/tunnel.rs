@@ -153,6 +153,8 @@ struct NodeSide {
 
 struct Tunnel {
     worker: Rc<Worker>,
+    /// Bytes that came before this task was there have been walked: the client's, the node's.
+    primed: (bool, bool),
     side: Box<ClientSide>,
     node: NodeSide,
     about: About,
@@ -219,6 +221,7 @@ impl Tunnel {
             connection: side.client.record.id,
         };
         Self {
+            primed: (false, false),
             pulse: Pulse::new(config.ping_interval, config.ping_timeout),
             node: NodeSide {
                 socket: socket.stream,
@@ -285,16 +288,20 @@ impl Tunnel {
         }
         let ClientSide { client, inbound, .. } = side;
         let (node, about) = (&mut self.node, &self.about);
-        let read = client.stream.poll_read_scratch(cx, |cx, bytes| {
-            (!bytes.is_empty()).then(|| {
-                let mut pass = Pass::new(cx, &mut node.socket, &mut node.out, From::Client, |payload| {
-                    about.note_op(payload);
-                    true
-                });
-                let fed = inbound.feed(bytes, &mut pass);
-                (fed, pass.done())
-            })
-        });
+        let mut walk = |cx: &mut Context<'_>, bytes: &[u8]| {
+            let mut pass = Pass::new(cx, &mut node.socket, &mut node.out, From::Client, |payload| {
+                about.note_op(payload);
+                true
+            });
+            let fed = inbound.feed(bytes, &mut pass);
+            (fed, pass.done())
+        };
+        let read = match std::mem::replace(&mut self.primed.0, true) {
+            false => Poll::Ready(Ok(Some(walk(cx, b"")))),
+            true => client
+                .stream
+                .poll_read_scratch(cx, |cx, bytes| (!bytes.is_empty()).then(|| walk(cx, bytes))),
+        };
         let (fed, passed) = match read {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(Ended::Client(1006))),
@@ -318,17 +325,21 @@ impl Tunnel {
             return Poll::Ready(Some(Ended::NodeLost));
         }
         let (side, about, inbound) = (&mut *self.side, &mut self.about, &mut node.inbound);
-        let read = node.socket.poll_read_scratch(cx, |cx, bytes| {
-            (!bytes.is_empty()).then(|| {
-                let (stream, out) = (&mut side.client.stream, &mut side.out);
-                let record = &side.client.record;
-                let mut pass = Pass::new(cx, stream, out, From::Server, |payload| {
-                    about.note_message(record, payload)
-                });
-                let fed = inbound.feed(bytes, &mut pass);
-                (fed, pass.done())
-            })
-        });
+        let mut walk = |cx: &mut Context<'_>, bytes: &[u8]| {
+            let (stream, out) = (&mut side.client.stream, &mut side.out);
+            let record = &side.client.record;
+            let mut pass = Pass::new(cx, stream, out, From::Server, |payload| {
+                about.note_message(record, payload)
+            });
+            let fed = inbound.feed(bytes, &mut pass);
+            (fed, pass.done())
+        };
+        let read = match std::mem::replace(&mut self.primed.1, true) {
+            false => Poll::Ready(Ok(Some(walk(cx, b"")))),
+            true => node
+                .socket
+                .poll_read_scratch(cx, |cx, bytes| (!bytes.is_empty()).then(|| walk(cx, bytes))),
+        };
         let (fed, passed) = match read {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(Ended::NodeLost)),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use lavalink_protocol::detect::{Binding, Class};
@@ -22,6 +22,7 @@ use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::links::LinkId;
 use proxy_core::session::machine::{Disposition, Effect, EndReason, Input, LinkLoss, Machine};
+use proxy_core::session::resume::ResumeQueue;
 
 use super::dial::NodeSocket;
 use super::directory::SessionEntry;
@@ -33,7 +34,7 @@ use crate::error::CloseCause;
 use crate::local;
 use crate::transport::deadline::Deadline;
 use crate::usage::LinkRecord;
-use crate::worker::{Ask, Mailbox, Stop, Worker};
+use crate::worker::{Ask, Mailbox, Stop, Worker, mail_count};
 
 /// Between a 101 and the `ready` after it: some clients lose a frame that arrives in the same read as the 101.
 pub(crate) const READY_DELAY: Duration = Duration::from_millis(5);
@@ -48,6 +49,8 @@ pub(crate) struct ClientSide {
     pub(crate) stop: Rc<Mailbox<Stop>>,
     pub(crate) inbound: Inbound,
     pub(crate) out: Outbound,
+    /// Bytes of a replay that were put into `out` at once.
+    replayed: usize,
     /// A ping was sent and nothing came since.
     pub(crate) unanswered: bool,
 }
@@ -56,11 +59,13 @@ impl ClientSide {
     pub(crate) fn new(worker: &Worker, mut client: Client, stop: Rc<Mailbox<Stop>>) -> Self {
         let mut inbound = Inbound::new(From::Client, worker.shared.config.max_client_message);
         inbound.preload(&std::mem::take(&mut client.inbox.bytes));
+        client.deadline.clear();
         Self {
             client,
             stop,
             inbound,
             out: Outbound::default(),
+            replayed: 0,
             unanswered: false,
         }
     }
@@ -75,6 +80,10 @@ struct LinkSide {
     inbound: Inbound,
     out: Outbound,
     unanswered: bool,
+    /// It sent messages since the last beat of the pulse.
+    spoke: bool,
+    /// There are bytes that were read before this task was there.
+    primed: bool,
     record: LinkRecord,
     _guard: LinkGuard,
 }
@@ -97,6 +106,8 @@ pub(crate) struct Session {
     pulse: Pulse,
     /// The earliest of the clocks, or the past when one was set and not yet polled.
     due: tokio::time::Instant,
+    /// The thread's mail when the mailboxes were looked at last; no count at all when one of them is new.
+    mail: u64,
     effects: VecDeque<Effect>,
     /// `ready` went out before there was a link, while the version was undecided.
     ready_sent: bool,
@@ -118,11 +129,15 @@ pub(crate) struct Begin {
     pub(crate) ready_sent: bool,
 }
 
-/// Runs a session whose link is up and whose client has its 101, until it ends.
-pub(crate) async fn run(worker: Rc<Worker>, begin: Begin) {
+/// Starts the task of a session whose link is up and whose client has its 101.
+pub(crate) fn spawn(worker: Rc<Worker>, begin: Begin) {
+    // Polled by hand: an async function would keep room for the session three times over.
     let mut session = Session::new(worker, begin);
-    poll_fn(|cx| session.poll(cx)).await;
-    session.finish().await;
+    tokio::task::spawn_local(poll_fn(move |cx| {
+        ready!(session.poll(cx));
+        session.finish();
+        Poll::Ready(())
+    }));
 }
 
 impl Session {
@@ -150,6 +165,8 @@ impl Session {
             inbound,
             out: Outbound::default(),
             unanswered: false,
+            spoke: false,
+            primed: true,
             record: socket.record,
             _guard: socket.guard,
         };
@@ -189,6 +206,7 @@ impl Session {
             ready_at: Deadline::default(),
             early_stats: Deadline::default(),
             wake: Deadline::default(),
+            mail: u64::MAX,
             effects: effects.into(),
             ready_sent,
             said_goodbye: false,
@@ -208,9 +226,10 @@ impl Session {
                 progressed = true;
                 continue;
             }
-            // A message on its way touches neither clock nor timer: they are looked at when nothing else explains the
-            // wake-up, or when one of them is due.
-            let busy = self.poll_asks(cx)
+            // A message on its way touches neither mailbox nor timer: they are looked at when nothing else explains the
+            // wake-up, or when there is new mail or one of the clocks is due.
+            let mail = mail_count();
+            let busy = ((!progressed || self.mail != mail) && self.poll_asks(cx))
                 || ((!progressed || tokio::time::Instant::now() >= self.due) && self.poll_clocks(cx));
             if !busy && self.effects.is_empty() {
                 return Poll::Pending;
@@ -230,9 +249,9 @@ impl Session {
         while let Some(effect) = self.effects.pop_front() {
             self.due = tokio::time::Instant::now();
             match effect {
-                Effect::SendReady { resumed } => self.send_ready(cx, resumed),
+                Effect::SendReady { resumed } => self.send_ready(resumed),
                 Effect::SendEarlyStats => self.early_stats.set(EARLY_STATS),
-                Effect::Replay(queue) => queue.iter().for_each(|message| self.send_text(cx, message)),
+                Effect::Replay(queue) => self.replay(&queue),
                 Effect::SendPlayerUpdates(_) => start::fetch_player_updates(&self.worker, &self.entry),
                 Effect::CloseLink(_) => self.close_link(cx),
                 Effect::CloseClient { code, reason } => self.close_client(cx, code, reason),
@@ -242,23 +261,29 @@ impl Session {
         }
     }
 
-    fn send_ready(&mut self, cx: &mut Context<'_>, resumed: bool) {
+    fn send_ready(&mut self, resumed: bool) {
         if std::mem::take(&mut self.ready_sent) {
             return;
         }
         let mut message = Vec::new();
         Ready::new(resumed, self.entry.id.as_str()).write(&mut message);
-        self.send_text(cx, &message);
+        self.send_text(&message);
     }
 
-    fn send_text(&mut self, cx: &mut Context<'_>, message: &[u8]) {
-        let mut frame = Vec::with_capacity(message.len() + ws::MAX_HEAD);
-        ws::write_frame(&mut frame, Opcode::Text, message);
+    /// Puts a message of the proxy's own behind what waits; it leaves with the next flush of this poll, in one write
+    /// with what the link brought meanwhile.
+    fn send_text(&mut self, message: &[u8]) {
         if let Some(side) = &mut self.side {
             side.client.record.traffic.messages_out.add(1);
-            if side.out.write(cx, &mut side.client.stream, &frame).is_err() {
-                self.client_lost();
-            }
+            side.out.hold_text(message);
+        }
+    }
+
+    /// What was kept for the client is its to take at its own pace: it does not count against a slow reader.
+    fn replay(&mut self, queue: &ResumeQueue) {
+        queue.iter().for_each(|message| self.send_text(message));
+        if let Some(side) = &mut self.side {
+            side.replayed = side.out.len();
         }
     }
 
@@ -298,6 +323,7 @@ impl Session {
 
     fn poll_asks(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = false;
+        self.mail = mail_count();
         while let Poll::Ready(ask) = self.asks.poll_take(cx) {
             busy = true;
             let link = LinkId(0);
@@ -314,7 +340,7 @@ impl Session {
                 Ask::Shutdown if self.side.is_none() => self.shut_down(),
                 // The connection is told too.
                 Ask::Shutdown => {}
-                Ask::Message(message) => self.send_text(cx, &message),
+                Ask::Message(message) => self.send_text(&message),
                 Ask::Resume(returning) => self.take_back(cx, returning),
             }
             self.entry
@@ -372,6 +398,7 @@ impl Session {
         let mut busy = false;
         if self.returning.is_some() && self.ready_at.poll(cx).is_ready() {
             self.side = self.returning.take();
+            self.mail = u64::MAX;
             self.ready_at.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
             self.worker.shared.socket_opened(
@@ -389,7 +416,8 @@ impl Session {
         if self.early_stats.poll(cx).is_ready() {
             self.early_stats.clear();
             let stats = local::stats(&self.worker.shared, StatsForm::V4Message);
-            self.send_text(cx, &stats);
+            self.send_text(&stats);
+            busy = true;
         }
         if self.wake.poll(cx).is_ready() {
             self.wake.clear();
@@ -425,7 +453,10 @@ impl Session {
             }
         }
         frame.clear();
-        if let Some(link) = &mut self.link {
+        // A node that plays something speaks every few seconds; only a silent one has to be asked.
+        if let Some(link) = &mut self.link
+            && !std::mem::take(&mut link.spoke)
+        {
             ws::write_masked_frame(&mut frame, Opcode::Ping, b"", [0; 4]);
             link.unanswered = true;
             if link.out.write(cx, &mut link.socket, &frame).is_err() {
@@ -468,8 +499,8 @@ impl Session {
                 self.client_lost();
                 return true;
             }
-            Poll::Ready(Ok(())) => {}
-            Poll::Pending if side.out.len() > self.worker.shared.config.client_queue_bytes => {
+            Poll::Ready(Ok(())) => side.replayed = 0,
+            Poll::Pending if side.out.len() > side.replayed + self.worker.shared.config.client_queue_bytes => {
                 self.worker.shared.refusals.count_close(CloseCause::SlowClient);
                 tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
                 self.client_lost();
@@ -542,12 +573,21 @@ impl Session {
             return true;
         }
         let LinkSide {
-            socket, inbound, id, ..
+            socket,
+            inbound,
+            id,
+            primed,
+            ..
         } = &mut **link;
         let (machine, side) = (&mut self.machine, self.side.as_deref_mut());
-        let read = socket.poll_read_scratch(cx, |cx, bytes| {
-            (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id).run(inbound, bytes))
-        });
+        let read = if std::mem::take(primed) {
+            // What came together with the node's `ready`.
+            Poll::Ready(Ok(Some(Relay::new(cx, machine, side, *id).run(inbound, b""))))
+        } else {
+            socket.poll_read_scratch(cx, |cx, bytes| {
+                (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id).run(inbound, bytes))
+            })
+        };
         let (relayed, outcome) = match read {
             Poll::Pending => return false,
             Poll::Ready(Ok(None) | Err(_)) => {
@@ -557,6 +597,7 @@ impl Session {
             Poll::Ready(Ok(Some(done))) => done,
         };
         link.unanswered = false;
+        link.spoke |= relayed.received > 0;
         link.record.traffic.messages_in.add(relayed.received);
         if !relayed.pongs.is_empty() {
             link.out.write(cx, &mut link.socket, &relayed.pongs).ok();
@@ -593,12 +634,12 @@ impl Session {
 
     // --- the end -----------------------------------------------------------------------------------------------------
 
-    async fn finish(self) {
+    fn finish(&mut self) {
         let reason = self.ended.unwrap_or(EndReason::ClientGone);
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
-        if let Some(side) = self.side {
+        if let Some(side) = self.side.take() {
             self.worker.shared.socket_closed(
                 &self.caller,
                 Binding {
@@ -608,7 +649,7 @@ impl Session {
             );
             self.worker.connection_closed(side.client.record.id);
         }
-        if let Some(returning) = self.returning {
+        if let Some(returning) = self.returning.take() {
             self.worker.connection_closed(returning.client.record.id);
         }
     }

@@ -31,9 +31,9 @@ impl Deadline {
         }
     }
 
-    /// There is none until the next [`set`](Self::set).
+    /// There is none until the next [`set`](Self::set); the timer's memory goes back.
     pub(crate) fn clear(&mut self) {
-        self.at = None;
+        *self = Self::default();
     }
 
     /// When it is, if there is one.
