@@ -88,6 +88,9 @@ public final class Driver {
         String uri = "ws://" + text(input, "host") + ":" + text(input, "port");
         node = client.addNode(new NodeOptions.Builder()
             .setName("node").setServerUri(uri).setPassword(text(input, "password")).build());
+        // Twice a second the library dials again while its socket is not open, even when the first handshake is under
+        // way; on a busy machine that would make two sessions of one.
+        node.getWs().setLastReconnectAttempt(System.currentTimeMillis() + STEP_WITHIN.toMillis());
     }
 
     private void ready() throws InterruptedException {

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    normal::{Names, headers, is_goodbye, received, sent, target},
+    normal::{Names, headers, is_comparable, received, sent, target},
     record::{Exchange, Recording},
 };
 
@@ -159,11 +159,7 @@ impl Run<'_> {
     /// A client's messages are one sequence. A node's are one per kind; those that come by the clock are reduced to the
     /// shapes that occurred, because how often they come says nothing.
     fn messages(&self) -> Groups {
-        let comparable = self
-            .recording
-            .messages
-            .iter()
-            .filter(|message| message.from_client || !is_goodbye(&message.text));
+        let comparable = self.recording.messages.iter().filter(|message| is_comparable(message));
         let mut groups = self.grouped(comparable.map(|message| {
             if message.from_client {
                 ("messages of the client".to_owned(), sent(&message.text, &self.names))

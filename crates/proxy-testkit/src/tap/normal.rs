@@ -4,7 +4,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use super::record::{Recording, value_of};
+use super::record::{Message, Recording, value_of};
 
 /// Headers of one hop (RFC 9110, section 7.6.1), of one WebSocket handshake, or of one moment.
 const DROPPED_HEADERS: [&str; 18] = [
@@ -140,11 +140,23 @@ pub(super) fn received(text: &str, names: &Names) -> String {
     value.to_string()
 }
 
+/// Whether a message is worth comparing.
+///
+/// How a client ends its own socket is not: some close it and let go of it in one breath, and whether the close frame
+/// still leaves is chance.
+pub(super) fn is_comparable(message: &Message) -> bool {
+    if message.from_client {
+        !message.is_close()
+    } else {
+        !is_goodbye(&message.text)
+    }
+}
+
 /// Whether a message is the end of a voice connection that the client itself has asked for by destroying its player.
 ///
 /// A real node says it a moment after its answer, when the client may be gone, and sometimes never: its voice library
 /// races with itself when it closes, and now and then reconnects instead. So it cannot be compared.
-pub(super) fn is_goodbye(text: &str) -> bool {
+fn is_goodbye(text: &str) -> bool {
     let message = serde_json::from_str::<Value>(text).unwrap_or_default();
     message["type"] == "WebSocketClosedEvent" && message["code"] == 1000
         || message["op"] == "playerUpdate" && message["state"]["connected"] == false

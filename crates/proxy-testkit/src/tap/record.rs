@@ -99,6 +99,13 @@ pub struct Message {
     pub at: Option<Instant>,
 }
 
+impl Message {
+    /// Whether it is the end of the socket.
+    pub(super) fn is_close(&self) -> bool {
+        self.text.starts_with("close")
+    }
+}
+
 /// A message without its meaning: start line and headers, body.
 struct Raw {
     start: [String; 3],
@@ -140,7 +147,7 @@ pub(super) fn read_connection(from_client: &Stream, from_node: &Stream, recordin
 fn without_answer_to_close(mut messages: Vec<Message>, client_end: Option<Instant>) -> Vec<Message> {
     let first = messages
         .iter()
-        .filter(|message| is_close(message))
+        .filter(|message| message.is_close())
         .map(|message| message.at)
         .min()
         .flatten();
@@ -148,12 +155,8 @@ fn without_answer_to_close(mut messages: Vec<Message>, client_end: Option<Instan
         first.is_some_and(|first| message.at > Some(first))
             || !message.from_client && client_end.is_some_and(|end| message.at > Some(end))
     };
-    messages.retain(|message| !is_close(message) || !late(message));
+    messages.retain(|message| !message.is_close() || !late(message));
     messages
-}
-
-fn is_close(message: &Message) -> bool {
-    message.text.starts_with("close")
 }
 
 fn shown(what: &str, bytes: &[u8]) -> String {
