@@ -8,7 +8,10 @@
 mod auth;
 mod counting;
 mod hostile;
+mod late;
 mod rest;
 mod scripted;
+mod session;
 mod soak;
 mod support;
+mod tunnel;

@@ -1,7 +1,7 @@
 //! A node that answers with bytes a test has written out, for what a simulated node never sends: odd headers, split
 //! messages, bodies in any framing.
 //!
-//! It answers health probes as a 4.2 node by itself.
+//! It answers health probes by itself, as a 4.2 node or as a 3.7 one.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-const INFO: &str = r#"{"version":{"semver":"4.2.2","major":4,"minor":2,"patch":2,"preRelease":null,"build":null},"buildTime":0,"git":{"branch":"HEAD","commit":"0","commitTime":0},"jvm":"17","lavaplayer":"2","sourceManagers":["http"],"filters":[],"plugins":[]}"#;
+const INFO: &str = r#"{"version":{"semver":"SEMVER","major":0,"minor":0,"patch":0,"preRelease":null,"build":null},"buildTime":0,"git":{"branch":"HEAD","commit":"0","commitTime":0},"jvm":"17","lavaplayer":"2","sourceManagers":["http"],"filters":[],"plugins":[]}"#;
 const STATS: &str = r#"{"players":0,"playingPlayers":0,"uptime":1,"memory":{"free":1,"used":1,"allocated":1,"reservable":1},"cpu":{"cores":1,"systemLoad":0.1,"lavalinkLoad":0.1},"frameStats":null}"#;
 
 /// What a scripted node does with a request.
@@ -48,6 +48,14 @@ struct Seen {
 impl ScriptedNode {
     /// Starts a node that does with each request (given its head) what `script` says.
     pub(crate) async fn start(script: impl Fn(&str) -> Script + Send + Sync + 'static) -> Self {
+        Self::start_as("4.2.2", script).await
+    }
+
+    /// The same as another version of Lavalink, 3.7 or newer.
+    pub(crate) async fn start_as(
+        version: &'static str,
+        script: impl Fn(&str) -> Script + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
@@ -56,7 +64,7 @@ impl ScriptedNode {
             // Connections end with this task.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&shared)));
+                connections.spawn(serve(stream, version, Arc::clone(&script), Arc::clone(&shared)));
             }
         });
         Self { address, seen, task }
@@ -95,7 +103,7 @@ impl Drop for ScriptedNode {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<impl Fn(&str) -> Script>, seen: Arc<Seen>) {
+async fn serve(mut stream: TcpStream, version: &str, script: Arc<impl Fn(&str) -> Script>, seen: Arc<Seen>) {
     let mut read = Vec::new();
     loop {
         let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else {
@@ -107,7 +115,7 @@ async fn serve(mut stream: TcpStream, script: Arc<impl Fn(&str) -> Script>, seen
         let head = String::from_utf8_lossy(&read[..end + 4]).into_owned();
         // Bodies are left where they are: the scripts here ask for requests without one.
         read.drain(..end + 4);
-        let (bytes, close) = match answer_probe(&head) {
+        let (bytes, close) = match answer_probe(&head, version) {
             Some(bytes) => (bytes, true),
             None => {
                 seen.heads.lock().unwrap().push(head.clone());
@@ -125,14 +133,19 @@ async fn serve(mut stream: TcpStream, script: Arc<impl Fn(&str) -> Script>, seen
     }
 }
 
-fn answer_probe(head: &str) -> Option<Vec<u8>> {
-    let body = match head.split(' ').nth(1)? {
-        "/v4/info" => INFO,
-        "/v4/stats" => STATS,
+fn answer_probe(head: &str, version: &str) -> Option<Vec<u8>> {
+    let target = head.split(' ').nth(1)?;
+    let (api, below) = target.strip_prefix("/v")?.split_once('/')?;
+    let own = version.starts_with(api);
+    let (status, body) = match below {
+        "info" if own => ("200 OK", INFO.replace("SEMVER", version)),
+        "stats" if own => ("200 OK", STATS.to_owned()),
+        "info" => ("404 Not Found", String::new()),
         _ => return None,
     };
     let text = format!(
-        "HTTP/1.1 200 OK\r\nLavalink-Api-Version: 4\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nLavalink-Api-Version: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        &version[..1],
         body.len()
     );
     Some(text.into_bytes())
