@@ -1,6 +1,7 @@
 //! One client library, twice: straight to a node and through the proxy.
 
 use proxy_testkit::{
+    SimGeneration,
     real::{
         Client, DriverInput, DriverRun,
         clients::{CLIENTS, Protocol},
@@ -82,6 +83,30 @@ async fn two_runs_of_any_client_straight_to_its_node_show_no_difference() {
     for client in CLIENTS.into_iter().filter(|client| client.name.contains(&chosen)) {
         twice_straight(client.name).await;
     }
+}
+
+/// What the other tests use in the place of a real node is held to one.
+#[tokio::test]
+async fn the_simulated_node_answers_as_the_real_one() {
+    let client = Client::named("shoukaku 4.3.0").unwrap();
+    let environment = Environment::enter().await;
+    let Some(server) = or_skip("Lavalink server", environment.server()) else {
+        return;
+    };
+    let real = Node::Real(server.address());
+    let simulated = environment.simulated(SimGeneration::V4_2).await;
+    let Some(first) = straight(&environment, client, &real).await else {
+        return;
+    };
+    let Some(second) = straight(&environment, client, &simulated).await else {
+        return;
+    };
+    let differences = compare(
+        Side::Client,
+        (&first.client, first.names),
+        (&second.client, second.names),
+    );
+    assert_none("simulated node", &differences);
 }
 
 async fn twice_straight(name: &str) {

@@ -26,8 +26,8 @@ pub(crate) const NODE_PASSWORD: &str = "node-password";
 /// What the proxy wants of clients.
 pub(crate) const TENANT_PASSWORD: &str = "tenant-password";
 
-/// Longer than any test plays.
-const AUDIO: Duration = Duration::from_secs(60);
+/// What the simulated node says of every URL; the real one finds it out.
+const AUDIO: Duration = Duration::from_secs(180);
 
 /// Started once for all tests that overlap.
 struct Shared {
@@ -74,7 +74,7 @@ impl Environment {
         let shared = spawn_blocking(shared).await.unwrap();
         let turn = shared.turn.clone().lock_owned().await;
         let voice = FakeVoice::start(&shared.ca).await.unwrap();
-        let audio = AudioServer::start(sine_wav(AUDIO, 440.0)).await.unwrap();
+        let audio = AudioServer::start(sine_wav(AUDIO, 440)).await.unwrap();
         Self {
             shared,
             voice,
@@ -103,6 +103,11 @@ impl Environment {
             Protocol::V3Ops => SimGeneration::Legacy,
             Protocol::V3Rest => SimGeneration::V3_7,
         };
+        self.simulated(generation).await
+    }
+
+    /// A simulated node.
+    pub(crate) async fn simulated(&self, generation: SimGeneration) -> Node {
         let node = SimNode::builder()
             .generation(generation)
             .password(NODE_PASSWORD)

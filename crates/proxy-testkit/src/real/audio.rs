@@ -1,6 +1,6 @@
 //! Audio files for real nodes to play: quiet sine waves, made here and served over loopback HTTP.
 
-use std::{convert::Infallible, f64::consts::TAU, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, f64::consts::TAU, io, iter::repeat_n, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -19,12 +19,11 @@ const WAV_HEADER: u32 = 44;
 /// Quiet, and soft enough that no filter clips it.
 const AMPLITUDE: f64 = 3_000.0;
 
-/// A mono 16-bit WAV file with a sine wave of `frequency` hertz, in whole seconds.
-pub fn sine_wav(length: Duration, frequency: f64) -> Vec<u8> {
-    let samples = u32::try_from(length.as_secs())
-        .unwrap_or(u32::MAX)
-        .saturating_mul(SAMPLE_RATE);
-    let data = samples.saturating_mul(2);
+/// A mono 16-bit WAV file with a sine wave, in whole seconds. The frequency is whole hertz, so that every second sounds
+/// the same.
+pub fn sine_wav(length: Duration, hertz: u32) -> Vec<u8> {
+    let seconds = u32::try_from(length.as_secs()).unwrap_or(u32::MAX);
+    let data = seconds.saturating_mul(SAMPLE_RATE * 2);
     let mut wav = Vec::with_capacity((WAV_HEADER + data) as usize);
     wav.extend_from_slice(b"RIFF");
     wav.extend_from_slice(&(WAV_HEADER - 8 + data).to_le_bytes());
@@ -38,11 +37,16 @@ pub fn sine_wav(length: Duration, frequency: f64) -> Vec<u8> {
     wav.extend_from_slice(&16u16.to_le_bytes()); // bits per sample
     wav.extend_from_slice(b"data");
     wav.extend_from_slice(&data.to_le_bytes());
-    for sample in 0..samples {
-        let phase = TAU * frequency * f64::from(sample) / f64::from(SAMPLE_RATE);
-        wav.extend_from_slice(&((phase.sin() * AMPLITUDE) as i16).to_le_bytes());
-    }
+    let second: Vec<u8> = (0..SAMPLE_RATE)
+        .flat_map(|sample| amplitude(sample, hertz).to_le_bytes())
+        .collect();
+    wav.extend(repeat_n(second, seconds as usize).flatten());
     wav
+}
+
+fn amplitude(sample: u32, hertz: u32) -> i16 {
+    let phase = TAU * f64::from(hertz) * f64::from(sample) / f64::from(SAMPLE_RATE);
+    (phase.sin() * AMPLITUDE) as i16
 }
 
 /// A loopback web server with one audio file. Dropping it closes it.
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_wav_says_its_own_length() {
-        let wav = sine_wav(Duration::from_secs(2), 440.0);
+        let wav = sine_wav(Duration::from_secs(2), 440);
         assert_eq!(wav.len(), 44 + 2 * 48_000 * 2);
         assert_eq!(
             u32::from_le_bytes(wav[4..8].try_into().unwrap()) as usize,
