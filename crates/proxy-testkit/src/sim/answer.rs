@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{Response, StatusCode, header};
+use http::{HeaderName, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use serde_json::Value;
@@ -35,7 +35,8 @@ pub(crate) struct Answer {
     /// In chunks, as a node sends all JSON; otherwise under its length.
     chunked: bool,
     without_version: bool,
-    allow: Option<String>,
+    /// Further headers.
+    headers: Vec<(HeaderName, String)>,
 }
 
 impl Answer {
@@ -47,7 +48,7 @@ impl Answer {
             body,
             chunked,
             without_version: false,
-            allow: None,
+            headers: Vec::new(),
         }
     }
 
@@ -83,9 +84,14 @@ impl Answer {
         }
     }
 
-    /// The same with an `Allow` header, if there is one.
-    pub(crate) fn allowing(self, allow: Option<String>) -> Self {
-        Self { allow, ..self }
+    /// The same with further headers.
+    pub(crate) fn with_headers(self, headers: Vec<(HeaderName, String)>) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The same text under another content type, or under none.
+    pub(crate) fn of_type(self, content_type: Option<&'static str>) -> Self {
+        Self { content_type, ..self }
     }
 
     /// The response as it is meant.
@@ -107,8 +113,10 @@ impl Answer {
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
         }
-        if let Some(allow) = self.allow.as_ref().and_then(|allow| allow.parse().ok()) {
-            response.headers_mut().insert(header::ALLOW, allow);
+        for (name, value) in &self.headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
         }
         if self.without_version {
             response.extensions_mut().insert(WithoutVersion);

@@ -98,19 +98,66 @@ pub(crate) fn accept(
         return Err(RestError::new(400, message));
     }
     if generation.is_v4() {
-        let strict = ["volume", "equalizer", "pluginFilters"];
-        if strict
-            .into_iter()
-            .any(|name| given.get(name).is_some_and(Value::is_null))
-        {
-            return Err(RestError::bad_request());
-        }
+        return typed(given);
     }
     Ok(given
         .iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect())
+}
+
+/// The filters as v4's JSON reader takes them: known ones only, every number a fraction, nothing of another type.
+///
+/// # Errors
+/// 400 for a wrong type, or a null where none may be.
+pub(crate) fn typed(given: &Map<String, Value>) -> Result<Map<String, Value>, RestError> {
+    let mut filters = Map::new();
+    for (name, value) in given {
+        let read = match (name.as_str(), value) {
+            ("volume", value) => fraction(value)?,
+            ("equalizer", Value::Array(bands)) => bands.iter().map(band).collect::<Result<_, _>>()?,
+            ("pluginFilters", Value::Object(plugins)) if plugins.is_empty() => continue,
+            ("pluginFilters", Value::Object(_)) => value.clone(),
+            ("equalizer" | "pluginFilters", _) => return Err(RestError::bad_request()),
+            (name, Value::Null) if NAMES.contains(&name) => continue,
+            (name, Value::Object(fields)) if NAMES.contains(&name) => fractions(name, fields)?,
+            (name, _) if NAMES.contains(&name) => return Err(RestError::bad_request()),
+            _ => continue,
+        };
+        filters.insert(name.clone(), read);
+    }
+    Ok(filters)
+}
+
+/// A filter's known fields.
+fn fractions(name: &str, fields: &Map<String, Value>) -> Result<Value, RestError> {
+    let known = defaults(name);
+    let read = |(key, value): (&String, &Value)| Ok((key.clone(), fraction(value)?));
+    let fields = fields.iter().filter(|(key, _)| known.get(key.as_str()).is_some());
+    fields.map(read).collect::<Result<_, _>>().map(Value::Object)
+}
+
+/// One band of the equalizer.
+fn band(band: &Value) -> Result<Value, RestError> {
+    let number = band.get("band").and_then(|number| match number {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_i64(),
+    });
+    let mut read = json!({"band": number.ok_or_else(RestError::bad_request)?});
+    if let Some(gain) = band.get("gain") {
+        read["gain"] = fraction(gain)?;
+    }
+    Ok(read)
+}
+
+/// A number, also in quotes, as a fraction.
+fn fraction(value: &Value) -> Result<Value, RestError> {
+    let number: Option<f64> = match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    };
+    number.map(|number| json!(number)).ok_or_else(RestError::bad_request)
 }
 
 /// Whether an equalizer names a band that does not exist, and which: a node fails on applying it.

@@ -10,13 +10,13 @@
 //! | `sim:error` | a load failure |
 //! | `sim:large:BYTES` | a search result of exactly that many bytes, sent in chunks |
 //! | `sim:slow:MS` | a track, after that time |
-//! | `http://...`, `https://...` | a track with that address |
+//! | `http://...`, `https://...` | a track with that address; the query parameter `length` is its length in ms |
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{generation::SimGeneration, messages, rest::RestError, track::SimTrack};
+use super::{generation::SimGeneration, messages, rest::RestError, routes::query, track::SimTrack};
 
 /// Length of a track that does not say, in ms.
 const DEFAULT_LENGTH: i64 = 180_000;
@@ -51,7 +51,7 @@ pub(crate) fn load(identifier: &str) -> Loaded {
         return Loaded::Search((0..5).map(|index| search_result(text, index)).collect());
     }
     if identifier.starts_with("http://") || identifier.starts_with("https://") {
-        return Loaded::Track(SimTrack::http("Unknown title", identifier, DEFAULT_LENGTH));
+        return Loaded::Track(file(identifier));
     }
     let (kind, rest) = identifier
         .strip_prefix("sim:")
@@ -80,7 +80,7 @@ pub(crate) fn single_track(identifier: &str, generation: SimGeneration) -> Resul
         Loaded::Track(track) => Ok(track),
         Loaded::Empty => Err(RestError::new(400, "No matches found for identifier")),
         Loaded::Playlist(..) | Loaded::Search(_) => Err(RestError::new(400, "Cannot play a playlist or search result")),
-        Loaded::Error(message) if generation.is_v4() => Err(RestError::new(400, message)),
+        Loaded::Error(_) if generation.is_v4() => Err(RestError::new(400, WRAPPED)),
         Loaded::Error(message) => Err(RestError::new(500, message)),
     }
 }
@@ -119,11 +119,11 @@ fn v4_json(loaded: &Loaded, generation: SimGeneration) -> Value {
         Loaded::Search(tracks) => ("search", json!(all(tracks))),
         Loaded::Empty => ("empty", Value::Null),
         Loaded::Error(message) => {
-            let mut exception = messages::exception(generation, message, "fault");
-            exception["message"] = json!(WRAPPED);
-            exception["cause"] = json!(format!(
-                "com.sedmelluq.discord.lavaplayer.tools.FriendlyException: {WRAPPED}"
-            ));
+            let mut exception = messages::exception(generation, WRAPPED, "fault");
+            let cause = format!("com.sedmelluq.discord.lavaplayer.tools.FriendlyException: {WRAPPED}");
+            // Only here the reason survives.
+            exception["causeStackTrace"] = json!(format!("{cause}\n\tat sim.Node.load\nCaused by: {message}"));
+            exception["cause"] = json!(cause);
             ("error", exception)
         }
     };
@@ -174,6 +174,20 @@ pub(crate) fn large_body(size: usize, generation: SimGeneration) -> Vec<u8> {
     body.extend(tail.as_bytes());
     body.resize(body.len().max(size), b' ');
     body
+}
+
+/// An audio file without tags. Nothing is fetched: the address tells the container and, if it likes, the length.
+fn file(address: &str) -> SimTrack {
+    let (path, parameters) = address.split_once('?').unwrap_or((address, ""));
+    let length = query(parameters, "length").and_then(|ms| ms.parse().ok());
+    let container = match path.rsplit_once('.') {
+        Some((_, "wav")) => "wav",
+        _ => "mp3",
+    };
+    SimTrack {
+        author: "Unknown artist".to_owned(),
+        ..SimTrack::http("Unknown title", address, length.unwrap_or(DEFAULT_LENGTH)).in_container(container)
+    }
 }
 
 /// `NAME` or `NAME:MS`.

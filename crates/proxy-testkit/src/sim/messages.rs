@@ -63,7 +63,12 @@ pub(crate) fn player_update(guild: i64, state: &PlayerState) -> String {
 
 /// `stats`, from the figures as REST shows them.
 pub(crate) fn stats(figures: &Value) -> String {
-    with_head(r#""op":"stats""#, figures)
+    let order = ["frameStats", "players", "playingPlayers", "uptime", "memory", "cpu"];
+    let fields: Vec<_> = order
+        .into_iter()
+        .filter_map(|name| Some((name, figures.get(name)?.clone())))
+        .collect();
+    object(r#""op":"stats""#, &fields)
 }
 
 pub(crate) fn track_start(generation: SimGeneration, guild: i64, track: &SimTrack, user_data: &Value) -> String {
@@ -78,7 +83,7 @@ pub(crate) fn track_end(
     reason: EndReason,
 ) -> String {
     let mut fields = track_fields(generation, track, user_data);
-    fields["reason"] = json!(reason.name(generation));
+    fields.push(("reason", json!(reason.name(generation))));
     event("TrackEndEvent", guild, &fields)
 }
 
@@ -88,11 +93,12 @@ pub(crate) fn track_exception(
     track: &SimTrack,
     user_data: &Value,
     message: &str,
+    severity: &str,
 ) -> String {
     let mut fields = track_fields(generation, track, user_data);
-    fields["exception"] = exception(generation, message, "common");
+    fields.push(("exception", exception(generation, message, severity)));
     if generation == SimGeneration::Legacy {
-        fields["error"] = json!(message);
+        fields.push(("error", json!(message)));
     }
     event("TrackExceptionEvent", guild, &fields)
 }
@@ -105,7 +111,7 @@ pub(crate) fn track_stuck(
     threshold_ms: i64,
 ) -> String {
     let mut fields = track_fields(generation, track, user_data);
-    fields["thresholdMs"] = json!(threshold_ms);
+    fields.push(("thresholdMs", json!(threshold_ms)));
     event("TrackStuckEvent", guild, &fields)
 }
 
@@ -113,7 +119,11 @@ pub(crate) fn voice_closed(guild: i64, code: u16, reason: &str, by_remote: bool)
     event(
         "WebSocketClosedEvent",
         guild,
-        &json!({"code": code, "reason": reason, "byRemote": by_remote}),
+        &[
+            ("code", json!(code)),
+            ("reason", json!(reason)),
+            ("byRemote", json!(by_remote)),
+        ],
     )
 }
 
@@ -129,25 +139,31 @@ pub(crate) fn exception(generation: SimGeneration, message: &str, severity: &str
 }
 
 /// An event: `op`, `type` and `guildId` come first, as a node writes them.
-fn event(kind: &str, guild: i64, fields: &Value) -> String {
-    with_head(&format!(r#""op":"event","type":"{kind}","guildId":"{guild}""#), fields)
+fn event(kind: &str, guild: i64, fields: &[Field]) -> String {
+    object(&format!(r#""op":"event","type":"{kind}","guildId":"{guild}""#), fields)
 }
 
-/// An object of the given text and, after it, the fields of an object that is not empty.
-fn with_head(head: &str, fields: &Value) -> String {
-    let fields = fields.to_string();
-    format!("{{{head},{}", fields.trim_start_matches('{'))
+/// An object of the given text and, after it, fields in their order.
+fn object(head: &str, fields: &[Field]) -> String {
+    let fields: String = fields
+        .iter()
+        .map(|(name, value)| format!(r#","{name}":{value}"#))
+        .collect();
+    format!("{{{head}{fields}}}")
 }
+
+/// A key and its value, where the order of keys matters.
+type Field = (&'static str, Value);
 
 /// The track in an event: v4 shows all of it, 3.7 its encoded form twice, legacy once.
-fn track_fields(generation: SimGeneration, track: &SimTrack, user_data: &Value) -> Value {
+fn track_fields(generation: SimGeneration, track: &SimTrack, user_data: &Value) -> Vec<Field> {
     match generation {
-        SimGeneration::Legacy => json!({"track": track.encode(2)}),
+        SimGeneration::Legacy => vec![("track", json!(track.encode(2)))],
         SimGeneration::V3_7 => {
             let encoded = track.encode(2);
-            json!({"encodedTrack": encoded, "track": encoded})
+            vec![("encodedTrack", json!(encoded)), ("track", json!(encoded))]
         }
-        SimGeneration::V4_1 | SimGeneration::V4_2 => json!({"track": track.to_json(generation, user_data)}),
+        SimGeneration::V4_1 | SimGeneration::V4_2 => vec![("track", track.to_json(generation, user_data))],
     }
 }
 
@@ -170,7 +186,10 @@ mod tests {
         let cases = [
             (ready("abc", false), r#"{"op":"ready","#),
             (player_update(5, &state), r#"{"op":"playerUpdate","state":{"#),
-            (stats(&json!({"players": 0})), r#"{"op":"stats","players""#),
+            (
+                stats(&json!({"players": 0, "cpu": {}, "frameStats": null})),
+                r#"{"op":"stats","frameStats":null,"players":0,"cpu""#,
+            ),
             (
                 track_start(v4, 5, &track, &none),
                 r#"{"op":"event","type":"TrackStartEvent","guildId":"5","track":{"#,
@@ -196,7 +215,7 @@ mod tests {
             let end: Value =
                 serde_json::from_str(&track_end(generation, 5, &track, &json!({}), EndReason::LoadFailed)).unwrap();
             let failure: Value =
-                serde_json::from_str(&track_exception(generation, 5, &track, &json!({}), "no")).unwrap();
+                serde_json::from_str(&track_exception(generation, 5, &track, &json!({}), "no", "common")).unwrap();
             assert_eq!(
                 (&end["reason"], &failure["exception"]["severity"]),
                 (&json!(reason), &json!(severity))

@@ -251,7 +251,9 @@ impl SimNode {
 
     /// Makes a player's track fail: `TrackExceptionEvent`, then `TrackEndEvent`. False when there is no such session.
     pub fn fail_track(&self, session: &str, guild: i64, message: &str) -> bool {
-        self.with_session(session, |session| session.fail_track(guild, message, Instant::now()))
+        self.with_session(session, |session| {
+            session.fail_track(guild, (message, "common"), Instant::now())
+        })
     }
 
     /// Makes a player's track stick: `TrackStuckEvent`, then an update. False when there is no such session.

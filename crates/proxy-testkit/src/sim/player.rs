@@ -36,6 +36,8 @@ pub(crate) struct Loaded {
     pub(crate) user_data: Value,
     /// Where to stop, in ms.
     pub(crate) end_time: Option<i64>,
+    /// It fails once the node tries to play it, which is after the answer to who asked for it.
+    pub(crate) broken: bool,
     /// Position at the moment `since`, or for good when that is `None`.
     base: i64,
     /// Since when it has been playing.
@@ -50,6 +52,7 @@ impl Loaded {
             track,
             user_data: user_data.unwrap_or_else(|| json!({})),
             end_time: None,
+            broken: false,
             base,
             since: None,
         }
@@ -109,6 +112,19 @@ impl Player {
         self.track
             .as_ref()
             .is_some_and(|loaded| loaded.since.is_some() && self.position(now) >= self.end(loaded))
+    }
+
+    /// Whether the track is one that fails.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.track.as_ref().is_some_and(|loaded| loaded.broken)
+    }
+
+    /// A track that has played to its own end is at its beginning again; one that an end marker stopped is not.
+    pub(crate) fn rewind_at_end(&mut self, now: Instant) {
+        let at_end = |loaded: &Loaded| self.position(now) >= loaded.track.length;
+        if self.track.as_ref().is_some_and(at_end) {
+            self.seek(now, 0);
+        }
     }
 
     /// Whether a track is loaded and not paused: what `playingPlayers` counts.

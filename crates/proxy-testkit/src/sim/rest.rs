@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,10 +19,15 @@ use super::{
     load,
     messages::unix_ms,
     player::SimVoice,
-    routes::{Route, query},
+    routes::{Route, form_decode, query},
     track::{SimTrack, TrackError},
     update::{LenientInt, Parsed, QuotableBool, QuotableInt, parse, parse_object, present},
 };
+
+/// Which bodies a PATCH takes.
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// Bodies that a node reads.
+const JSON_TYPES: &str = "application/json, application/*+json";
 
 /// An error that the client sees as Lavalink's error object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +36,8 @@ pub(crate) struct RestError {
     pub(crate) message: String,
     /// An exception that no handler expected: such answers lack the version header, even on a real node.
     uncaught: bool,
-    /// Methods for the `Allow` header of a 405.
-    allow: Option<String>,
+    /// Headers that go with it, such as the `Allow` of a 405.
+    pub(crate) headers: Vec<(HeaderName, String)>,
 }
 
 impl RestError {
@@ -41,7 +46,7 @@ impl RestError {
             status,
             message: message.into(),
             uncaught: false,
-            allow: None,
+            headers: Vec::new(),
         }
     }
 
@@ -53,7 +58,7 @@ impl RestError {
     /// A method that the path does not take.
     pub(crate) fn method_not_allowed(method: &Method, allow: String) -> Self {
         Self {
-            allow: Some(allow),
+            headers: vec![(header::ALLOW, allow)],
             ..Self::new(405, format!("Method '{method}' is not supported."))
         }
     }
@@ -79,7 +84,7 @@ impl RestError {
                 self.message
             ));
         }
-        let answer = Answer::json(self.status, &body).allowing(self.allow.clone());
+        let answer = Answer::json(self.status, &body).with_headers(self.headers.clone());
         if self.uncaught {
             answer.without_version()
         } else {
@@ -91,6 +96,7 @@ impl RestError {
 /// Answers a request that is not a WebSocket handshake.
 pub(crate) async fn answer(node: &Node, parts: &Parts, body: &Bytes) -> Answer {
     let outcome = match Route::find(&parts.method, parts.uri.path(), node.settings.generation) {
+        Err(error) if parts.method == Method::OPTIONS => return options(node, &error, parts),
         Err(error) => Err(error),
         Ok(route) => match authorise(node, &parts.headers) {
             Some(refusal) => return refusal,
@@ -98,6 +104,32 @@ pub(crate) async fn answer(node: &Node, parts: &Parts, body: &Bytes) -> Answer {
         },
     };
     outcome.unwrap_or_else(|error| error.answer(parts))
+}
+
+/// What the web framework says of a path that has no handler for OPTIONS of its own: who may ask is told what it takes.
+fn options(node: &Node, error: &RestError, parts: &Parts) -> Answer {
+    const EVERYTHING: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, TRACE, OPTIONS";
+    let everything = vec![(header::ALLOW, EVERYTHING.to_owned())];
+    if error.status == 404 {
+        return error.answer(parts).with_headers(everything);
+    }
+    if let Some(refusal) = authorise(node, &parts.headers) {
+        return refusal.with_headers(everything);
+    }
+    let takes = error
+        .headers
+        .iter()
+        .map(|(_, methods)| methods.as_str())
+        .collect::<String>();
+    let also = if takes.contains("GET") {
+        "HEAD,OPTIONS"
+    } else {
+        "OPTIONS"
+    };
+    Answer::empty(200).with_headers(vec![
+        (header::ALLOW, format!("{},{also}", takes.replace(", ", ","))),
+        (ACCEPT_PATCH, String::new()),
+    ])
 }
 
 /// The password check of mapped routes: 401 without, 403 with a wrong one, no body.
@@ -114,10 +146,10 @@ async fn run(node: &Node, route: Route, parts: &Parts, body: &Bytes) -> Result<A
     let raw_query = parts.uri.query().unwrap_or_default();
     match route {
         Route::Stub => Ok(Answer::empty(200)),
-        Route::Version => Ok(Answer::text(200, generation.version())),
+        Route::Version => Ok(version(generation, &parts.headers)),
         Route::LoadTracks => load_tracks(raw_query, generation).await,
         Route::DecodeTrack => decode_track(raw_query, generation),
-        Route::DecodeTracks => decode_tracks(&parts.headers, body, generation),
+        Route::DecodeTracks => decode_tracks(parts, body, generation),
         Route::Info => Ok(Answer::json(200, &info(node))),
         Route::Plugins => Ok(Answer::json(200, &plugins(node))),
         Route::Stats => {
@@ -129,7 +161,13 @@ async fn run(node: &Node, route: Route, parts: &Parts, body: &Bytes) -> Result<A
         }
         Route::PlannerStatus if generation.is_v4() => Ok(Answer::empty(204)),
         Route::PlannerStatus => Ok(Answer::json(200, &json!({"class": null, "details": null}))),
-        Route::PlannerFree => Err(RestError::new(500, "Can't access disabled route planner")),
+        Route::PlannerFreeAddress if generation.is_v4() => {
+            parse_object::<AddressBody>(body)?;
+            Err(RestError::new(500, "Can't access disabled route planner"))
+        }
+        Route::PlannerFree | Route::PlannerFreeAddress => {
+            Err(RestError::new(500, "Can't access disabled route planner"))
+        }
         Route::Players(session) => with_session(node, &session, |session| {
             let now = Instant::now();
             let players: Vec<Value> = session
@@ -176,15 +214,31 @@ fn with_session(
     work(session)
 }
 
+/// `/version`: bare text, whatever type the client asks for.
+fn version(generation: SimGeneration, headers: &HeaderMap) -> Answer {
+    let answer = Answer::text(200, generation.version());
+    let json = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == "application/json");
+    if json {
+        answer.of_type(Some("application/json"))
+    } else {
+        answer
+    }
+}
+
 fn guild_id(text: &str) -> Result<i64, RestError> {
-    text.parse().map_err(|_| RestError::bad_request())
+    form_decode(text).parse().map_err(|_| RestError::bad_request())
 }
 
 /// What a node answers to a track that it cannot decode.
-pub(crate) fn undecodable(error: TrackError) -> RestError {
+pub(crate) fn undecodable(error: TrackError, generation: SimGeneration) -> RestError {
     match error {
+        TrackError::Layout if generation.is_v4() => RestError::uncaught(format!(
+            "Request processing failed: java.lang.IllegalStateException: {error}"
+        )),
         TrackError::Layout => RestError::new(500, error.to_string()),
-        TrackError::Base64 => RestError::uncaught(format!(
+        TrackError::Base64 | TrackError::Character(_) => RestError::uncaught(format!(
             "Request processing failed: java.lang.IllegalArgumentException: {error}"
         )),
         TrackError::Truncated => RestError::uncaught(error.to_string()),
@@ -192,16 +246,29 @@ pub(crate) fn undecodable(error: TrackError) -> RestError {
 }
 
 /// Bodies are read only when they say that they are JSON.
-fn require_json(headers: &HeaderMap) -> Result<(), RestError> {
-    let kind = headers
+fn require_json(method: &Method, headers: &HeaderMap) -> Result<(), RestError> {
+    let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        .unwrap_or("application/octet-stream");
+    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
         return Ok(());
     }
-    Err(RestError::new(415, format!("Content-Type '{kind}' is not supported")))
+    // The container adds to text what it assumes.
+    let assumed = if kind.starts_with("text/") {
+        ";charset=UTF-8"
+    } else {
+        ""
+    };
+    let mut accepted = vec![(header::ACCEPT, JSON_TYPES.to_owned())];
+    if method == Method::PATCH {
+        accepted.push((ACCEPT_PATCH, JSON_TYPES.to_owned()));
+    }
+    Err(RestError {
+        headers: accepted,
+        ..RestError::new(415, format!("Content-Type '{kind}{assumed}' is not supported."))
+    })
 }
 
 async fn load_tracks(raw_query: &str, generation: SimGeneration) -> Result<Answer, RestError> {
@@ -241,11 +308,11 @@ fn decode_track(raw_query: &str, generation: SimGeneration) -> Result<Answer, Re
     ))
 }
 
-fn decode_tracks(headers: &HeaderMap, body: &[u8], generation: SimGeneration) -> Result<Answer, RestError> {
+fn decode_tracks(parts: &Parts, body: &[u8], generation: SimGeneration) -> Result<Answer, RestError> {
     if body.is_empty() {
         return Err(RestError::bad_request());
     }
-    require_json(headers)?;
+    require_json(&parts.method, &parts.headers)?;
     let encoded: Vec<String> = parse(body)?;
     if encoded.is_empty() && generation != SimGeneration::Legacy {
         return Err(RestError::new(400, "No tracks to decode provided"));
@@ -260,7 +327,7 @@ fn decode_tracks(headers: &HeaderMap, body: &[u8], generation: SimGeneration) ->
 }
 
 fn decode(encoded: &str, generation: SimGeneration) -> Result<SimTrack, RestError> {
-    SimTrack::decode(encoded, generation).map_err(undecodable)
+    SimTrack::decode(encoded, generation).map_err(|error| undecodable(error, generation))
 }
 
 async fn update_player(
@@ -271,13 +338,11 @@ async fn update_player(
     body: &[u8],
 ) -> Result<Answer, RestError> {
     let generation = node.settings.generation;
-    require_json(&parts.headers)?;
+    require_json(&parts.method, &parts.headers)?;
     let guild = guild_id(guild)?;
-    let no_replace = match query(parts.uri.query().unwrap_or_default(), "noReplace").map(|text| text.to_lowercase()) {
+    let no_replace = match query(parts.uri.query().unwrap_or_default(), "noReplace") {
         None => false,
-        Some(text) if text == "true" => true,
-        Some(text) if text == "false" || text.is_empty() => false,
-        Some(_) => return Err(RestError::bad_request()),
+        Some(text) => truth(&text).ok_or_else(RestError::bad_request)?,
     };
     let parsed = Parsed::read(body, generation)?;
     with_session(node, session, |_| Ok(Answer::empty(200)))?;
@@ -327,6 +392,22 @@ async fn connect_voice(voice: &SimVoice) -> Result<(), RestError> {
     }
 }
 
+/// A truth value in a query, in the words that the web framework knows.
+fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Some(true),
+        "false" | "off" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// The body of `routeplanner/free/address`.
+#[derive(Deserialize)]
+struct AddressBody {
+    #[serde(rename = "address")]
+    _address: String,
+}
+
 #[derive(Deserialize)]
 struct V4SessionBody {
     #[serde(default, deserialize_with = "present")]
@@ -344,7 +425,7 @@ struct V3SessionBody {
 }
 
 fn update_session(node: &Node, session: &str, parts: &Parts, body: &[u8]) -> Result<Answer, RestError> {
-    require_json(&parts.headers)?;
+    require_json(&parts.method, &parts.headers)?;
     if node.settings.generation.is_v4() {
         let body: V4SessionBody = parse_object(body)?;
         return with_session(node, session, |session| {

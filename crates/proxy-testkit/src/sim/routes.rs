@@ -18,6 +18,7 @@ pub(crate) enum Route {
     Stats,
     PlannerStatus,
     PlannerFree,
+    PlannerFreeAddress,
     Players(String),
     Player(String, String),
     UpdatePlayer(String, String),
@@ -103,7 +104,8 @@ impl Route {
             ["decodetrack"] => vec![(Some(Method::GET), Self::DecodeTrack)],
             ["decodetracks"] => vec![(Some(Method::POST), Self::DecodeTracks)],
             ["routeplanner", "status"] => vec![(Some(Method::GET), Self::PlannerStatus)],
-            ["routeplanner", "free", "address" | "all"] => vec![(Some(Method::POST), Self::PlannerFree)],
+            ["routeplanner", "free", "all"] => vec![(Some(Method::POST), Self::PlannerFree)],
+            ["routeplanner", "free", "address"] => vec![(Some(Method::POST), Self::PlannerFreeAddress)],
             _ => Vec::new(),
         }
     }
@@ -117,7 +119,8 @@ pub(crate) fn query(raw: &str, name: &str) -> Option<String> {
     })
 }
 
-fn form_decode(text: &str) -> String {
+/// Decodes percent signs, and `+` as a space.
+pub(crate) fn form_decode(text: &str) -> String {
     let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

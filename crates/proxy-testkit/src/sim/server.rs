@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -147,12 +147,22 @@ async fn respond(
         return end(control, Kill::Fin).await;
     }
     control.busy.store(true, Ordering::SeqCst);
+    let closes = request
+        .headers()
+        .get(header::CONNECTION)
+        .is_some_and(|value| value == "close");
+    let stays = request.version() == Version::HTTP_11 && !closes;
     let mut response = if socket::is_handshake(&request, node.settings.generation) {
         respond_to_handshake(node, control, peer, request).await
     } else {
         respond_to_rest(node, control, peer, request).await
     };
     control.busy.store(false, Ordering::SeqCst);
+    if stays && response.status() != StatusCode::NO_CONTENT {
+        // A real node says what goes without saying, though not with an empty answer.
+        let keep_alive = HeaderValue::from_static("keep-alive");
+        response.headers_mut().entry(header::CONNECTION).or_insert(keep_alive);
+    }
     if response.extensions().get::<WithoutVersion>().is_none() {
         let version = HeaderValue::from_static(node.settings.generation.api_version());
         response.headers_mut().insert("lavalink-api-version", version);

@@ -17,6 +17,9 @@ use super::{
     player::{Loaded, Player, SimVoice},
 };
 
+/// Message and severity of a track that fails when it starts.
+const BROKEN_TRACK: (&str, &str) = ("Something broke when playing the track.", "fault");
+
 /// Something for a session's socket to do.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
@@ -161,7 +164,7 @@ impl Session {
     }
 
     /// A failing track: the exception, then its end.
-    pub(crate) fn fail_track(&mut self, guild: i64, message: &str, now: Instant) {
+    pub(crate) fn fail_track(&mut self, guild: i64, (message, severity): (&str, &str), now: Instant) {
         let snapshot = self.players.get(&guild).and_then(|player| player.snapshot(now));
         let Some((track, data)) = snapshot else { return };
         self.send(messages::track_exception(
@@ -170,6 +173,7 @@ impl Session {
             &track,
             &data,
             message,
+            severity,
         ));
         self.end_track(guild, EndReason::LoadFailed, now);
     }
@@ -228,7 +232,11 @@ impl Session {
     pub(crate) fn tick(&mut self, now: Instant) {
         let finished: Vec<i64> = self.guilds(|player| player.has_finished(now));
         for guild in finished {
+            self.player(guild, now).rewind_at_end(now);
             self.end_track(guild, EndReason::Finished, now);
+        }
+        for guild in self.guilds(Player::is_broken) {
+            self.fail_track(guild, BROKEN_TRACK, now);
         }
         for guild in self.guilds(|player| player.track.is_some() && player.next_update <= now) {
             let next = now + self.settings.players_interval;

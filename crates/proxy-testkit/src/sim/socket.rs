@@ -55,6 +55,7 @@ pub(crate) fn handshake(node: &Arc<Node>, control: &Arc<ConnControl>, request: R
     let mut response = match checked {
         Err(answer) => answer.into_response(),
         Ok(accept) => {
+            let location = location(node, &parts);
             let newcomer = Handshake {
                 headers: parts.headers.clone(),
                 resume: resume_key(node, &parts.headers),
@@ -72,9 +73,12 @@ pub(crate) fn handshake(node: &Arc<Node>, control: &Arc<ConnControl>, request: R
             });
             let mut response = Answer::empty(101).into_response();
             let headers = response.headers_mut();
-            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("WebSocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+            if let Some(location) = location {
+                headers.insert("sec-websocket-location", location);
+            }
             response
         }
     };
@@ -85,6 +89,13 @@ pub(crate) fn handshake(node: &Arc<Node>, control: &Arc<ConnControl>, request: R
         );
     }
     response
+}
+
+/// Where the socket is, as v4's container still says, long after the standard dropped it.
+fn location(node: &Node, parts: &Parts) -> Option<HeaderValue> {
+    let host = text(&parts.headers, "host").filter(|_| node.settings.generation.is_v4())?;
+    let scheme = if node.tls.is_some() { "wss" } else { "ws" };
+    format!("{scheme}://{host}{}", parts.uri).parse().ok()
 }
 
 async fn socket_on(upgraded: Upgraded) -> Socket {
@@ -117,8 +128,8 @@ fn check(node: &Node, parts: &Parts, resumed: &mut Option<bool>) -> Result<Heade
     }
     check_upgrade(parts).map_err(|error| match error.status {
         403 => Answer::empty(403),
-        400 => Answer::text(400, &error.message),
-        _ => error.answer(parts),
+        400 => Answer::text(400, &error.message).of_type(None),
+        _ => Answer::empty(error.status).with_headers(error.headers),
     })
 }
 
@@ -143,7 +154,9 @@ fn check_upgrade(parts: &Parts) -> Result<HeaderValue, RestError> {
         return Err(RestError::new(400, "\"Connection\" must be \"upgrade\"."));
     }
     if text(headers, "sec-websocket-version") != Some("13") {
-        return Err(RestError::new(426, "unsupported version"));
+        let mut error = RestError::new(426, "unsupported version");
+        error.headers.push((header::SEC_WEBSOCKET_VERSION, "13,8,7".to_owned()));
+        return Err(error);
     }
     let key = headers.get("sec-websocket-key").filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| RestError::new(400, "Missing \"Sec-WebSocket-Key\" header"))?;

@@ -4,7 +4,7 @@
 //! reads what real encoders wrote. A source that the node does not know is kept as it came.
 
 use base64::{
-    Engine as _,
+    DecodeError, Engine as _,
     alphabet::STANDARD as STANDARD_ALPHABET,
     engine::{
         DecodePaddingMode,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::generation::SimGeneration;
 
-/// Decodes what v3 nodes accept: padding may be missing. (Foreign characters are dropped before.)
+/// What nodes decode: padding may be missing. (v3 nodes drop foreign characters before.)
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD_ALPHABET,
     GeneralPurposeConfig::new()
@@ -58,8 +58,6 @@ pub struct SimTrack {
 impl SimTrack {
     /// A track of the `http` source, as Lavalink's own source manager describes an MP3 file.
     pub fn http(title: &str, uri: &str, length: i64) -> Self {
-        let mut source_data = Vec::new();
-        put_string(&mut source_data, "mp3");
         Self {
             title: title.to_owned(),
             author: "Sim".to_owned(),
@@ -70,9 +68,17 @@ impl SimTrack {
             artwork_url: None,
             isrc: None,
             source_name: "http".to_owned(),
-            source_data,
+            source_data: Vec::new(),
             position: 0,
         }
+        .in_container("mp3")
+    }
+
+    /// The same, probed as another container, e.g. `wav`.
+    pub fn in_container(mut self, name: &str) -> Self {
+        self.source_data.clear();
+        put_string(&mut self.source_data, name);
+        self
     }
 
     /// A track of the `youtube` source, as search results have them.
@@ -113,10 +119,13 @@ impl SimTrack {
     /// Decodes what a node of `generation` accepts.
     ///
     /// # Errors
-    /// Not base64 (strictly for v4, leniently for v3), truncated, or a layout that this generation cannot read.
+    /// Not base64 (foreign characters count for v4 only), truncated, or a layout that this generation cannot read.
     pub fn decode(encoded: &str, generation: SimGeneration) -> Result<Self, TrackError> {
         let bytes = if generation.is_v4() {
-            STANDARD.decode(encoded).map_err(|_| TrackError::Base64)?
+            LENIENT.decode(encoded).map_err(|error| match error {
+                DecodeError::InvalidByte(_, byte) => TrackError::Character(byte),
+                _ => TrackError::Base64,
+            })?
         } else {
             LENIENT
                 .decode(standard_alphabet_only(encoded))
@@ -218,7 +227,9 @@ impl SimTrack {
 /// Why an encoded track was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackError {
-    /// Not base64.
+    /// A character that base64 does not have.
+    Character(u8),
+    /// Not base64 for another reason.
     Base64,
     /// It ends too early.
     Truncated,
@@ -229,7 +240,8 @@ pub enum TrackError {
 impl std::fmt::Display for TrackError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Base64 => "Illegal base64 character",
+            Self::Character(byte) => return write!(f, "Illegal base64 character {byte:x}"),
+            Self::Base64 => "Last unit does not have enough valid bits",
             Self::Truncated => "No message available",
             Self::Layout => "Failed to decode track due to a mismatching version or missing source manager",
         })
@@ -413,7 +425,10 @@ mod tests {
             SimTrack::decode(&sloppy, SimGeneration::Legacy).unwrap().title,
             track.title
         );
-        assert_eq!(SimTrack::decode(&sloppy, SimGeneration::V4_2), Err(TrackError::Base64));
+        assert_eq!(
+            SimTrack::decode(&sloppy, SimGeneration::V4_2),
+            Err(TrackError::Character(b'-'))
+        );
     }
 
     #[test]

@@ -192,7 +192,12 @@ impl Parsed {
     pub(crate) fn read(body: &[u8], generation: SimGeneration) -> Result<Self, RestError> {
         if generation.is_v4() {
             let body: V4Body = parse_object(body)?;
-            // A voice state with a key missing does not parse either.
+            let narrow = |volume: &QuotableInt| i32::try_from(volume.get()).is_ok();
+            if !body.volume.as_ref().is_none_or(narrow) {
+                return Err(RestError::bad_request());
+            }
+            // A filter of the wrong shape does not parse, and a voice state with a key missing does not either.
+            body.filters.as_ref().map(filters::typed).transpose()?;
             body.voice
                 .as_ref()
                 .map(|voice| read_voice(voice, generation))
@@ -359,16 +364,16 @@ impl Update {
                 session.end_track(guild, EndReason::Stopped, now);
                 return Ok(());
             }
-            Instruction::Encoded(Some(encoded)) => SimTrack::decode(encoded, generation).map_err(undecodable)?,
+            Instruction::Encoded(Some(encoded)) => {
+                SimTrack::decode(encoded, generation).map_err(|error| undecodable(error, generation))?
+            }
             Instruction::Identifier(identifier) => load::single_track(identifier, generation)?,
         };
-        let fails = load::fails_on_start(&track);
-        session.play(guild, Loaded::new(track, self.position, self.user_data.clone()), now);
+        let mut loaded = Loaded::new(track, self.position, self.user_data.clone());
+        loaded.broken = load::fails_on_start(&loaded.track);
+        session.play(guild, loaded, now);
         if let Some(end_time) = self.end_time {
             session.player(guild, now).set_end_time(now, end_time);
-        }
-        if fails {
-            session.fail_track(guild, "This track cannot be played", now);
         }
         Ok(())
     }

@@ -150,7 +150,7 @@ impl Op<'_> {
             session.player(guild, self.now).set_end_time(self.now, Some(end));
         }
         if fails {
-            session.fail_track(guild, "This track cannot be played", self.now);
+            session.fail_track(guild, ("This track cannot be played", "common"), self.now);
         }
         Ok(())
     }
