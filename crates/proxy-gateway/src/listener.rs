@@ -17,6 +17,7 @@ use crate::error::ProxyError;
 use crate::respond::{self, To};
 use crate::transport::Stream;
 use crate::transport::metered::Metered;
+use crate::usage::ConnectionRecord;
 use crate::worker::Worker;
 
 /// Connections that may wait for an accept; a storm of reconnecting bots comes all at once.
@@ -64,10 +65,11 @@ pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, tls: Option<T
 
 fn admit(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, tls: Option<&TlsAcceptor>) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    if !worker.shared.admit(peer.ip()) {
-        return turn_away(worker, &socket, tls.is_some());
-    }
     let record = worker.ledger.open(worker.connection_id(), peer, tls.is_some());
+    if !worker.shared.admit(peer.ip()) {
+        turn_away(worker, &socket, &record);
+        return worker.ledger.close(&record);
+    }
     let socket = Metered::new(socket, Arc::clone(&record.traffic));
     match tls {
         None => {
@@ -96,7 +98,7 @@ fn admit(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, tls: Option<&
 }
 
 /// Tells a client over the limits so, as far as that costs nothing, and lets it go.
-fn turn_away(worker: &Worker, socket: &TcpStream, tls: bool) {
+fn turn_away(worker: &Worker, socket: &TcpStream, record: &ConnectionRecord) {
     let to = To {
         class: worker.shared.config.default_class,
         path: "",
@@ -105,7 +107,9 @@ fn turn_away(worker: &Worker, socket: &TcpStream, tls: bool) {
     };
     let (bytes, answer) = respond::error(&ProxyError::TooManyConnections, to);
     worker.shared.refusals.count(&answer);
-    if !tls {
-        socket.try_write(&bytes).ok();
+    if !record.tls
+        && let Ok(written) = socket.try_write(&bytes)
+    {
+        record.traffic.bytes_out.add(written as u64);
     }
 }
