@@ -99,7 +99,8 @@ pub(crate) fn refuse_unread(worker: &Worker, error: &ProxyError) -> Next {
         keep_alive: false,
         head_only: false,
     };
-    refuse(worker, error, to, BodyLeft::Length(0))
+    // Whatever still comes belongs to it.
+    refuse(worker, error, to, BodyLeft::UntilClose)
 }
 
 fn refuse(worker: &Worker, error: &ProxyError, to: To<'_>, body: BodyLeft) -> Next {
