@@ -64,20 +64,27 @@ pub(crate) async fn start(
     match decided {
         Decided::Class(class) => Box::pin(go_on(worker, waiting, handshake, user, caller, class)).await,
         Decided::Gone => end(&worker, waiting, None).await,
-        Decided::Close(cause) => end(&worker, waiting, Some(cause)).await,
+        Decided::Closed(code) => end(&worker, waiting, Some((code, ""))).await,
+        Decided::Close(cause) => close(&worker, waiting, cause).await,
     }
 }
 
-async fn end(worker: &Rc<Worker>, mut waiting: Waiting, cause: Option<CloseCause>) {
+/// Ends a socket for a reason of the proxy's.
+async fn close(worker: &Rc<Worker>, waiting: Waiting, cause: CloseCause) {
+    worker.shared.refusals.count_close(cause);
+    let listens = !matches!(cause, CloseCause::SlowClient | CloseCause::HalfOpen);
+    end(worker, waiting, listens.then(|| cause.code())).await;
+}
+
+async fn end(worker: &Rc<Worker>, mut waiting: Waiting, farewell: Option<(u16, &str)>) {
     worker.shared.directory.remove(&waiting.entry.id);
     worker.session_closed(&waiting.entry.id);
     // A request that waits for this socket is decided on without it.
     waiting.entry.changed.notify_waiters();
-    let Some(cause) = cause else {
+    let Some((code, reason)) = farewell else {
         return worker.connection_closed(waiting.side.client.record.id);
     };
-    worker.shared.refusals.count_close(cause);
-    close_with(&mut waiting.side, cause).await;
+    close_with(&mut waiting.side, code, reason).await;
     close_slowly(Rc::clone(worker), waiting.side).await;
 }
 
@@ -146,7 +153,7 @@ async fn go_on(
     };
     if let Err(error) = opened {
         tracing::info!(session = %waiting.entry.id, %error, "no node for a socket whose version became known");
-        end(&worker, waiting, Some(CloseCause::NoNode)).await;
+        close(&worker, waiting, CloseCause::NoNode).await;
     }
 }
 
@@ -165,7 +172,11 @@ struct Waiting {
 
 enum Decided {
     Class(Class),
+    /// The client is gone without a word.
     Gone,
+    /// The client closed; this code is the answer.
+    Closed(u16),
+    /// The proxy closes.
     Close(CloseCause),
 }
 
@@ -193,7 +204,7 @@ impl Waiting {
                 Beat::Check => {}
             }
         }
-        self.poll_client(cx, early)
+        self.poll_client(cx, shared, early)
     }
 
     fn greet(&mut self, cx: &mut Context<'_>, shared: &Shared) {
@@ -215,7 +226,7 @@ impl Waiting {
     }
 
     /// Reads what the client says; `early`: looks first at what it said with the handshake.
-    fn poll_client(&mut self, cx: &mut Context<'_>, mut early: bool) -> Poll<Decided> {
+    fn poll_client(&mut self, cx: &mut Context<'_>, shared: &Shared, mut early: bool) -> Poll<Decided> {
         loop {
             let ClientSide {
                 client,
@@ -224,15 +235,19 @@ impl Waiting {
                 unanswered,
                 ..
             } = &mut *self.side;
-            if let Poll::Ready(Err(_)) = out.poll_flush(cx, &mut client.stream) {
-                return Poll::Ready(Decided::Gone);
+            match out.poll_flush(cx, &mut client.stream) {
+                Poll::Ready(Err(_)) => return Poll::Ready(Decided::Gone),
+                Poll::Pending if out.len() > shared.config.client_queue_bytes => {
+                    return Poll::Ready(Decided::Close(CloseCause::SlowClient));
+                }
+                _ => {}
             }
             let mut hold = Hold {
                 held: &mut self.held,
                 op: &mut self.op,
                 pongs: Vec::new(),
                 invalid: None,
-                gone: false,
+                closed: None,
             };
             let read = match std::mem::take(&mut early) {
                 true => Poll::Ready(Ok(Some(inbound.feed(b"", &mut hold)))),
@@ -246,15 +261,15 @@ impl Waiting {
                 Poll::Ready(_) => return Poll::Ready(Decided::Gone),
             };
             let Hold {
-                pongs, invalid, gone, ..
+                pongs, invalid, closed, ..
             } = hold;
             *unanswered = false;
             out.write(cx, &mut client.stream, &pongs).ok();
             if let Some(error) = fed.err().or(invalid) {
                 return Poll::Ready(Decided::Close(CloseCause::Protocol(error.close_code())));
             }
-            if gone {
-                return Poll::Ready(Decided::Close(CloseCause::Protocol(1000)));
+            if let Some(code) = closed {
+                return Poll::Ready(Decided::Closed(code));
             }
             if self.op {
                 return Poll::Ready(Decided::Class(Class::V3Legacy));
@@ -269,25 +284,37 @@ struct Hold<'a> {
     op: &'a mut bool,
     pongs: Vec<u8>,
     invalid: Option<FrameError>,
-    gone: bool,
+    /// The client closed; the code to answer with.
+    closed: Option<u16>,
 }
 
 impl Sink for Hold<'_> {
     fn frame(&mut self, frame: &Frame<'_>) -> bool {
         match frame.head.opcode {
-            Opcode::Text => {
-                *self.op |= evidence_from_op(&frame.unmasked());
-                self.held.extend_from_slice(frame.bytes());
-                if self.held.len() > MAX_HELD {
-                    self.invalid = Some(FrameError::TooLarge);
-                }
-            }
+            Opcode::Text => self.hold(frame),
             Opcode::Ping if self.pongs.len() < 4096 => {
                 ws::write_frame(&mut self.pongs, Opcode::Pong, &frame.unmasked());
             }
-            Opcode::Close => self.gone = true,
+            Opcode::Close => match ws::read_close(&frame.unmasked()) {
+                Ok((1005, _)) => self.closed = Some(1000),
+                Ok((code, _)) => self.closed = Some(code),
+                Err(error) => self.invalid = Some(error),
+            },
             _ => {}
         }
-        self.invalid.is_none() && !self.gone
+        self.invalid.is_none() && self.closed.is_none()
+    }
+}
+
+impl Hold<'_> {
+    fn hold(&mut self, frame: &Frame<'_>) {
+        let text = frame.unmasked();
+        *self.op |= evidence_from_op(&text);
+        self.held.extend_from_slice(frame.bytes());
+        if std::str::from_utf8(&text).is_err() {
+            self.invalid = Some(FrameError::Utf8);
+        } else if self.held.len() > MAX_HELD {
+            self.invalid = Some(FrameError::TooLarge);
+        }
     }
 }

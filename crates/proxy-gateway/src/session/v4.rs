@@ -42,6 +42,8 @@ pub(crate) const READY_DELAY: Duration = Duration::from_millis(5);
 const EARLY_STATS: Duration = Duration::from_secs(1);
 /// How long a closing handshake may take before the socket is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How much is read and thrown away meanwhile.
+const CLOSE_BYTES: usize = 256 * 1024;
 
 /// The client's end of a session.
 pub(crate) struct ClientSide {
@@ -656,8 +658,7 @@ impl Session {
 }
 
 /// Writes a close frame, as far as the socket takes it.
-pub(crate) async fn close_with(side: &mut ClientSide, cause: CloseCause) {
-    let (code, reason) = cause.code();
+pub(crate) async fn close_with(side: &mut ClientSide, code: u16, reason: &str) {
     let mut frame = Vec::new();
     ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
     poll_fn(|cx| {
@@ -667,9 +668,11 @@ pub(crate) async fn close_with(side: &mut ClientSide, cause: CloseCause) {
     .await;
 }
 
-/// Lets a close frame leave and waits for the client's own, within a limit.
+/// Lets a close frame leave and waits for the client's own, within a limit. What comes meanwhile is read and thrown away,
+/// so that closing does not destroy the close frame on its way.
 pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) {
     let id = side.client.record.id;
+    let mut left = CLOSE_BYTES;
     let work = poll_fn(|cx| {
         let ClientSide {
             client, out, inbound, ..
@@ -680,7 +683,10 @@ pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) 
         loop {
             let mut heard = Heard::default();
             let read = client.stream.poll_read_scratch(cx, |_, bytes| {
-                !bytes.is_empty() && heard.feed(inbound, bytes).is_ok() && heard.end.is_none()
+                left = left.saturating_sub(bytes.len());
+                // After a malformed frame nothing that follows makes sense: it ends with the socket.
+                let ended = heard.feed(inbound, bytes).is_ok() && heard.end.is_some();
+                !bytes.is_empty() && left > 0 && !ended
             });
             match read {
                 Poll::Ready(Ok(true)) => {}
