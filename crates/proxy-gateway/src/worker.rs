@@ -226,9 +226,27 @@ impl Worker {
         }
     }
 
-    fn deliver(&self, session: &SessionId, ask: Ask) {
-        if let Some(mailbox) = self.sessions.borrow().get(session) {
-            mailbox.put(ask);
+    /// Hands a client that came back to its session, wherever it lives.
+    pub(crate) fn resume(self: &Rc<Self>, session: &SessionEntry, returning: Box<Returning>) {
+        if session.worker == self.id {
+            self.deliver_here(&session.id, Ask::Resume(returning));
+        } else {
+            self.ask(session, Ask::Resume(returning));
+        }
+    }
+
+    /// Returns what a session that is gone was asked.
+    fn deliver(&self, session: &SessionId, ask: Ask) -> Option<Ask> {
+        match self.sessions.borrow().get(session) {
+            Some(mailbox) => mailbox.put(ask),
+            None => return Some(ask),
+        }
+        None
+    }
+
+    fn deliver_here(self: &Rc<Self>, session: &SessionId, ask: Ask) {
+        if let Some(Ask::Resume(returning)) = self.deliver(session, ask) {
+            returning.begin_anew(self);
         }
     }
 
@@ -261,7 +279,7 @@ impl Worker {
     pub(crate) async fn read_inbox(self: Rc<Self>, mut inbox: mpsc::Receiver<WorkerMessage>) {
         while let Some(message) = inbox.recv().await {
             match message {
-                WorkerMessage::Session(id, ask) => self.deliver(&id, ask),
+                WorkerMessage::Session(id, ask) => self.deliver_here(&id, ask),
                 WorkerMessage::Disconnect(id) => {
                     if let Some(mailbox) = self.connections.borrow().get(&id) {
                         mailbox.put(Stop::Disconnect);

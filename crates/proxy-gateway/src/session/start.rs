@@ -93,7 +93,17 @@ impl Handshake {
 /// A client that came back for its session.
 pub(crate) struct Returning {
     pub(crate) client: Client,
-    pub(crate) accept: [u8; 28],
+    pub(crate) handshake: Box<Handshake>,
+}
+
+impl Returning {
+    /// The session ended, or another handshake was quicker, since this one asked for it: the client gets a new one.
+    pub(crate) fn begin_anew(self, worker: &Rc<Worker>) {
+        let Self { client, mut handshake } = self;
+        handshake.session_id = None;
+        let stop = worker.connection_opened(client.record.id);
+        tokio::task::spawn_local(run(Rc::clone(worker), client, stop, handshake));
+    }
 }
 
 /// Takes over the client's connection.
@@ -121,11 +131,7 @@ async fn start_v4(
     if let Some(entry) = resumable(&worker, &handshake, user) {
         // The session may live with another worker, which then owns the connection.
         worker.connection_closed(client.record.id);
-        let returning = Box::new(Returning {
-            client,
-            accept: handshake.accept,
-        });
-        return worker.ask(&entry, Ask::Resume(returning));
+        return worker.resume(&entry, Box::new(Returning { client, handshake }));
     }
     let entry = Arc::new(SessionEntry::new(new_session(
         &worker,

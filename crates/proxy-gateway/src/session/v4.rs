@@ -375,16 +375,19 @@ impl Session {
 
     /// A client with this session's id has passed the handshake.
     fn take_back(&mut self, cx: &mut Context<'_>, returning: Box<start::Returning>) {
-        let start::Returning { client, accept } = *returning;
         if !self.machine.is_parked() || self.returning.is_some() {
-            // The session ended, or another handshake was quicker, since the request looked.
-            return;
+            return returning.begin_anew(&self.worker);
         }
+        let start::Returning { client, handshake } = *returning;
         let stop = self.worker.connection_opened(client.record.id);
         let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
         if side
             .out
-            .write(cx, &mut side.client.stream, &start::switching(Class::V4, &accept, true))
+            .write(
+                cx,
+                &mut side.client.stream,
+                &start::switching(Class::V4, &handshake.accept, true),
+            )
             .is_err()
         {
             self.worker.connection_closed(side.client.record.id);
