@@ -98,16 +98,15 @@ async fn rest<S: Socket>(stage: &Stage, mut wire: Wire<S>, name: &str) -> Arc<Co
             wire.send(request("GET", target, "")).await;
             wire.expect("HTTP/1.1 200 ").await;
         }
-        let head = request(
-            "POST",
-            "/v4/decodetracks",
-            &format!("Content-Length: {}\r\n", body.len()),
-        );
-        wire.send(head + &body).await;
-        wire.expect("HTTP/1.1 200 ").await;
-        wire.send(request("POST", "/v4/decodetracks", "Transfer-Encoding: chunked\r\n") + "2;x=y\r\n[]\r\n0\r\n\r\n")
+        // A node has no use for an empty list.
+        let json = "Content-Type: application/json\r\n";
+        let lines = format!("{json}Content-Length: {}\r\n", body.len());
+        wire.send(request("POST", "/v4/decodetracks", &lines) + &body).await;
+        wire.expect("HTTP/1.1 400 ").await;
+        let lines = format!("{json}Transfer-Encoding: chunked\r\n");
+        wire.send(request("POST", "/v4/decodetracks", &lines) + "2;x=y\r\n[]\r\n0\r\n\r\n")
             .await;
-        wire.expect("HTTP/1.1 200 ").await;
+        wire.expect("HTTP/1.1 400 ").await;
         wire.send(request("GET", "/v4/nothing", "")).await;
         wire.expect("HTTP/1.1 404 ").await;
     }
@@ -160,7 +159,7 @@ async fn socket<S: Socket>(
 ) -> Arc<ConnectionRecord> {
     wire.upgrade(path).await;
     for number in 0..50 {
-        wire.send(text(&format!("{{\"op\":\"ping\",\"number\":{number}}}")))
+        wire.send(text(&format!("{{\"op\":\"unknown\",\"number\":{number}}}")))
             .await;
         wire.send(frame(Opcode::Ping, b"ping")).await;
     }
@@ -209,7 +208,8 @@ async fn the_bytes_of_a_reset_connection_equal_the_kernels_of_the_moment_before(
     for path in ["/v4/websocket", "/v3/websocket"] {
         let mut wire = stage.open().await;
         wire.upgrade(path).await;
-        wire.send(text("{}")).await;
+        wire.send(text("{\"op\":\"unknown\"}")).await;
+        wait_until(SOON, || wire.record.traffic.messages_in.get() == 1).await;
         wire.compare(path, false).await;
         let before = wire.record.traffic.totals();
         wire.socket.set_zero_linger().unwrap();

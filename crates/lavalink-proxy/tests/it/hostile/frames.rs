@@ -119,7 +119,8 @@ async fn pongs_that_nobody_reads_are_bounded() {
     for path in PATHS {
         let before = stage.counted();
         let mut raw = open(&stage, path).await;
-        let pings = frame(Opcode::Ping, &[b'p'; 125]).repeat(1_000);
+        // So few that each read of the proxy answers all that it found.
+        let pings = frame(Opcode::Ping, &[b'p'; 125]).repeat(24);
         let flood = async { while raw.write(&pings).await.is_ok() {} };
         let ended = tokio::time::timeout(Duration::from_secs(60), flood).await;
         assert!(ended.is_ok(), "{path}: the flood was never stopped");
@@ -156,19 +157,16 @@ async fn ops_of_wrong_types_reach_a_v3_node_untouched() {
         "[]",
         "no json",
     ];
-    let mut raw = open(&stage, "/v3/websocket").await;
-    for op in ops {
-        raw.write(frame(Opcode::Text, op.as_bytes())).await.unwrap();
-    }
     let arrived = || {
-        stage
-            .v3
-            .messages()
-            .into_iter()
-            .map(|message| message.text)
-            .collect::<Vec<_>>()
+        let messages = stage.v3.messages().into_iter();
+        messages.map(|message| message.text).collect::<Vec<_>>()
     };
-    wait_until(SOON, || arrived().len() == ops.len()).await;
+    for (number, op) in ops.iter().enumerate() {
+        // As Lavalink 3.7 does, the node closes the socket of what it cannot take.
+        let mut raw = open(&stage, "/v3/websocket").await;
+        raw.write(frame(Opcode::Text, op.as_bytes())).await.unwrap();
+        wait_until(SOON, || arrived().len() == number + 1).await;
+    }
     assert_eq!(arrived(), ops);
     stage.finish().await;
 }

@@ -219,6 +219,14 @@ fn served(name: &'static str, bytes: impl Into<Vec<u8>>, reaches: usize) -> Case
     }
 }
 
+/// A request that a node gets and answers with this status.
+fn passed(name: &'static str, bytes: impl Into<Vec<u8>>, status: u16) -> Case {
+    Case {
+        status: Some(status),
+        ..served(name, bytes, 1)
+    }
+}
+
 /// Sends every case on a connection of its own and checks answer, connection, counter, and what nodes saw.
 async fn check(stage: &Stage, cases: Vec<Case>) {
     for case in cases {
@@ -275,5 +283,6 @@ fn marked(lines: &str) -> String {
 
 /// A POST that no node must ever see, with what follows its head.
 fn marked_post(lines: &str, body: &str) -> String {
-    request("POST", "/v4/decodetracks?hostile", lines) + body
+    let lines = format!("Content-Type: application/json\r\n{lines}");
+    request("POST", "/v4/decodetracks?hostile", &lines) + body
 }
