@@ -190,7 +190,8 @@ impl<'a> Bot<'a> {
         self.inbox.wait(CLOSED_WITHIN, enough).await;
         tokio::time::sleep(QUIET).await;
         let all = self.names.messages(&self.inbox.all()[before..]);
-        self.note(&format!("{step}, messages"), all["guilds"][&name]["events"].clone());
+        let events = all["guilds"][&name]["events"].as_array().cloned().unwrap_or_default();
+        self.note(&format!("{step}, messages"), json!(events));
     }
 
     /// The encoded form of what an identifier loads; not noted.

@@ -24,6 +24,8 @@ use HowOften::{Always, Sometimes};
 
 const UNKNOWN_SOURCE: &str = "the simulated node keeps tracks of every source, so that tests need no real ones";
 const EARLY_END: &str = "after a seek a real node has sometimes come to the end before it answers";
+const REFUSED_TOKEN: &str =
+    "a connection whose token is refused is open for a moment, which an answer or an update may or may not catch";
 const LOST_CLOSE: &str = "a real node does not always report the voice connection that it closes with a player";
 const LATE_SEEK: &str =
     "a real node carries a seek out later and shows the old position, or 0, until a frame of the new one is sent";
@@ -77,15 +79,23 @@ const KNOWN: &[Known] = &[
     known("player updates: *", "*.position", Sometimes, LATE_SEEK),
     known("life: s*", "*.position", Sometimes, LATE_SEEK),
     known("life: resume", "*.position", Sometimes, LATE_SEEK),
+    known("ends: play to a marker", "*.position", Sometimes, LATE_SEEK),
+    known("life: play in mid-track", "*.position", Sometimes, LATE_SEEK),
     known("* destroy*, messages", "0", Sometimes, LOST_CLOSE),
     known("* destroy*, messages", "1", Sometimes, LOST_CLOSE),
+    known(
+        "voices: a token that is refused",
+        "body.state.connected",
+        Sometimes,
+        REFUSED_TOKEN,
+    ),
     known("ends: seek to the end", "body.*", Sometimes, EARLY_END),
     known("ends: messages", "*.updates.last.state.position", Sometimes, EARLY_END),
     known(
         "voices: messages",
         "guilds.4301.updates.connected.*",
         Sometimes,
-        "a connection whose token is refused is open for a moment, which an update may or may not catch",
+        REFUSED_TOKEN,
     ),
 ];
 
