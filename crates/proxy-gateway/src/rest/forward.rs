@@ -165,7 +165,7 @@ impl Forward {
             }
             client.deadline.set(idle);
         }
-        let mut relay = Relay::new(self);
+        let mut relay = Relay::new(self, worker);
         let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream)).await;
         match outcome {
             Ok(()) => {}
@@ -290,7 +290,8 @@ enum HeadFailure {
 }
 
 /// The answer on its way from a node to a client.
-struct Relay {
+struct Relay<'w> {
+    worker: &'w Worker,
     class: Class,
     head_only: bool,
     old_client: bool,
@@ -308,9 +309,10 @@ struct Relay {
     node_keeps: bool,
 }
 
-impl Relay {
-    fn new(forward: &Forward) -> Self {
+impl<'w> Relay<'w> {
+    fn new(forward: &Forward, worker: &'w Worker) -> Self {
         Self {
+            worker,
             class: forward.class,
             head_only: forward.head_only,
             old_client: forward.old_client,
@@ -394,7 +396,7 @@ impl Relay {
             }
             framing => framing,
         };
-        self.client_keeps = self.keep_alive && framing != Framing::UntilClose;
+        self.client_keeps = self.keep_alive && framing != Framing::UntilClose && !self.worker.is_stopping();
         self.node_keeps = head.keep_alive;
         let mut out = Vec::with_capacity(head.len + 64);
         let api = if self.class == Class::V4 { "4" } else { "3" };
