@@ -76,8 +76,16 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    use rustls::pki_types::pem::Error;
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
+        .and_then(|found: Vec<_>| {
+            if found.is_empty() {
+                Err(Error::NoItemsFound)
+            } else {
+                Ok(found)
+            }
+        })
         .map_err(|source| TlsError::File {
             what: "certificates",
             path: path.to_owned(),
