@@ -126,10 +126,7 @@ async fn an_unversioned_request_of_the_same_client_binds_to_v3() {
         let proxy = ProxyUnderTest::start(&[&nodes.0, &nodes.1]).await;
         let client = undecided(&proxy, "/v4", BOT).connect().await.unwrap();
         let rest = proxy.rest();
-        let asked = tokio::time::timeout(
-            Duration::from_secs(3),
-            rest.get("/loadtracks?identifier=sim:track:x"),
-        );
+        let asked = tokio::time::timeout(Duration::from_secs(3), rest.get("/loadtracks?identifier=sim:track:x"));
         let answer = asked.await.expect("the request waits too long").unwrap();
         assert_eq!(answer.status, 200, "{generation:?}: {}", answer.text());
         assert_eq!(answer.json()["loadType"], "TRACK_LOADED");

@@ -7,11 +7,15 @@
 
 mod auth;
 mod counting;
+mod detection;
+mod health;
 mod hostile;
 mod late;
 mod rest;
 mod scripted;
 mod session;
+mod shutdown;
 mod soak;
 mod support;
+mod tls;
 mod tunnel;

@@ -193,11 +193,18 @@ impl Builder {
         self.configure(|config| config.listeners.push(ListenerConfig { bind: any_port(), tls }))
     }
 
+    /// The configuration, for a start that is to fail.
+    pub(crate) fn into_config(self) -> GatewayConfig {
+        GatewayConfig {
+            tenants: Tenants::new(self.tenants).unwrap(),
+            ..self.config
+        }
+    }
+
     /// Starts the gateway. The nodes have been probed once when this returns.
-    pub(crate) async fn start(mut self) -> ProxyUnderTest {
+    pub(crate) async fn start(self) -> ProxyUnderTest {
         fail_on_panics_of_the_proxy();
-        self.config.tenants = Tenants::new(self.tenants).unwrap();
-        let config = self.config;
+        let config = self.into_config();
         // It waits for the first probes, which the nodes answer on this thread.
         let gateway = tokio::task::spawn_blocking(|| Gateway::start(config))
             .await
