@@ -19,8 +19,8 @@ const PASSWORD: &str = "youshallnotpass";
 const ADMIN_PASSWORD: &str = "demo-admin";
 /// The password of the simulated nodes, different so that it shows which one is used where.
 const NODE_PASSWORD: &str = "node-password";
-/// The cargo profile of what the demo runs.
-const PROFILE: &str = "quick";
+/// The folder of what the demo runs: the dev profile, since a newcomer waits for the build and the tests share it.
+const BUILD: &str = "debug";
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
@@ -66,7 +66,7 @@ fn simulated(time: Option<Duration>) -> Result<()> {
         [preferred_port(2333)?, preferred_port(2334)?].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let config = folder.join("lavalink-proxy.toml");
     std::fs::write(&config, configuration(proxy, admin, &nodes))?;
-    let mut command = Command::new(program(PROFILE, "lavalink-proxy"));
+    let mut command = Command::new(program(BUILD, "lavalink-proxy"));
     command.arg("--config").arg(&config);
     children.insert(
         0,
@@ -74,7 +74,7 @@ fn simulated(time: Option<Duration>) -> Result<()> {
     );
     wait_until_ready(admin, &mut children)?;
     for (generation, count, first) in BOTS {
-        let mut command = Command::new(program(PROFILE, "sim-bots"));
+        let mut command = Command::new(program(BUILD, "sim-bots"));
         command.args(["--url", &format!("http://{proxy}"), "--password", PASSWORD]);
         command.args(["--bots", count, "--first-user-id", first, "--generation", generation]);
         children.push(Running::start(
@@ -88,7 +88,7 @@ fn simulated(time: Option<Duration>) -> Result<()> {
 }
 
 fn start_node(name: &str, generation: &str, port: u16, folder: &Path) -> Result<Running> {
-    let mut command = Command::new(program(PROFILE, "sim-node"));
+    let mut command = Command::new(program(BUILD, "sim-node"));
     command.args([
         "--port",
         &port.to_string(),
@@ -171,25 +171,17 @@ fn real_demo(options: &[&str]) -> Result<()> {
         bail!("the demo with a real Lavalink server is not built yet; `cargo xtask demo` runs it with simulated nodes");
     }
     build(&["real-demo"])?;
-    let mut command = Command::new(program(PROFILE, "real-demo"));
+    let mut command = Command::new(program(BUILD, "real-demo"));
     command
         .arg("--proxy")
-        .arg(program(PROFILE, "lavalink-proxy"))
+        .arg(program(BUILD, "lavalink-proxy"))
         .args(options.iter().filter(|word| **word != "--real"));
     run(command)
 }
 
 /// Builds the proxy and programs of the test kit.
 fn build(programs: &[&str]) -> Result<()> {
-    let mut command = cargo([
-        "build",
-        "--profile",
-        PROFILE,
-        "--package",
-        "lavalink-proxy",
-        "--package",
-        "proxy-testkit",
-    ]);
+    let mut command = cargo(["build", "--package", "lavalink-proxy", "--package", "proxy-testkit"]);
     command.args(["--bin", "lavalink-proxy"]);
     for name in programs {
         command.args(["--bin", name]);
