@@ -86,6 +86,9 @@ impl Settle {
     /// Whether the session settled in time.
     pub(crate) async fn wait(self, worker: &Worker) -> bool {
         let changed = self.session.changed.notified();
+        if self.session.route().is_some() {
+            return true;
+        }
         worker.ask(&self.session, Ask::Bind(self.bind));
         tokio::time::timeout(SETTLE_LIMIT, changed).await.is_ok()
     }
@@ -430,9 +433,15 @@ impl<'r> Request<'r> {
         if class == Class::V4 && matches!(route, Route::Session { .. }) {
             return self.update_session(&entry, class);
         }
-        let (node, path) = entry
-            .with_route(|to| (to.node, replace(&detected.path, range, to.node_session.as_str())))
-            .ok_or(ProxyError::SessionNotFound)?;
+        let routed = entry.with_route(|to| (to.node, replace(&detected.path, range, to.node_session.as_str())));
+        let (node, path) = match (routed, entry.class()) {
+            (Some(routed), _) => routed,
+            // An earlier request has told its version, and its link is being opened. (A legacy node gives it no id.)
+            (None, Some(bind @ (Class::V4 | Class::V3))) => {
+                return Ok((Next::Settle(Settle { session: entry, bind }), 0));
+            }
+            (None, _) => return Err(ProxyError::SessionNotFound.into()),
+        };
         let after = self.after(&route, &entry);
         if let (Route::Session { .. }, Some(body)) = (&route, self.whole_body()) {
             self.remember_key(tenant, body, node);
