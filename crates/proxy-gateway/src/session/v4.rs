@@ -343,7 +343,7 @@ impl Session {
                 // The connection is told too.
                 Ask::Shutdown => {}
                 Ask::Message(message) => self.send_text(&message),
-                Ask::Resume(returning) => self.take_back(cx, returning),
+                Ask::Resume(returning) => self.take_back(cx, *returning),
             }
             self.entry
                 .players
@@ -374,11 +374,11 @@ impl Session {
     }
 
     /// A client with this session's id has passed the handshake.
-    fn take_back(&mut self, cx: &mut Context<'_>, returning: Box<start::Returning>) {
+    fn take_back(&mut self, cx: &mut Context<'_>, returning: start::Returning) {
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
         }
-        let start::Returning { client, handshake } = *returning;
+        let start::Returning { client, handshake } = returning;
         let stop = self.worker.connection_opened(client.record.id);
         let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
         if side
