@@ -120,6 +120,13 @@ impl Client {
         }
     }
 
+    /// Over TLS the end is said, so that a body that ends with the connection can be told from one that was cut off.
+    async fn say_goodbye(mut self) {
+        if matches!(self.stream, Stream::Served(_)) {
+            tokio::time::timeout(LINGER_TIME, self.stream.shutdown()).await.ok();
+        }
+    }
+
     /// Ends the connection so that what was written still arrives, even when the client goes on sending.
     async fn linger(mut self) {
         let work = async {
@@ -183,6 +190,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
         }
     }
     worker.connection_closed(id);
+    client.say_goodbye().await;
 }
 
 /// What becomes of a connection after an answer.
@@ -209,7 +217,7 @@ async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forw
     match forward.run(worker, client).await {
         Ok(served) => {
             if let Some(after) = after {
-                note(worker, after, served.status);
+                note(worker, &after, served.status);
             }
             if served.keep_alive { Kept::Yes } else { Kept::No }
         }
@@ -224,7 +232,7 @@ async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forw
 }
 
 /// Tells a session what an answered request did to it.
-fn note(worker: &Worker, after: After, status: u16) {
+fn note(worker: &Worker, after: &After, status: u16) {
     let ask = match (after.patched, status) {
         (true, 200) => Ask::PlayerSeen(after.guild),
         (false, 204) => Ask::PlayerGone(after.guild),

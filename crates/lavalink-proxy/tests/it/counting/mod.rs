@@ -160,12 +160,13 @@ impl<S: Socket> Wire<S> {
 
     /// Reads to the end, and holds the proxy's count of the whole connection against the kernel's.
     async fn end(mut self, stage: &Stage, name: &str) -> Arc<ConnectionRecord> {
+        let upgraded = self.received.starts_with(b"HTTP/1.1 101 ");
         let ended = loop {
             match timeout(SOON, self.socket.read_buf(&mut self.received)).await {
                 Ok(Ok(0)) => break true,
                 Ok(Ok(_)) => {}
-                // A TLS end without its own farewell is an error to the TLS library and a FIN to TCP.
-                Ok(Err(error)) => break error.kind() == std::io::ErrorKind::UnexpectedEof,
+                // A WebSocket has a farewell of its own, so its end need not be said over TLS.
+                Ok(Err(error)) => break upgraded && error.kind() == std::io::ErrorKind::UnexpectedEof,
                 Err(_) => panic!("{name}: the proxy does not close"),
             }
         };

@@ -169,6 +169,16 @@ fn sessions(session: &str) -> Vec<Case> {
             400,
             "bad_request",
         ),
+        refused(
+            "session update of endless extensions",
+            request(
+                "PATCH",
+                &format!("/v4/sessions/{session}"),
+                "Transfer-Encoding: chunked\r\n",
+            ) + &format!("1;{}\r\n \r\n", "x".repeat(4_000)).repeat(20),
+            413,
+            "body_too_large",
+        ),
         served("empty session update", patch("{}"), 0),
     ]
 }
