@@ -35,7 +35,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         for node in due {
             let count = &mut counts[usize::from(node.0)];
-            let refresh = *count % ABOUT_EVERY == 0;
+            let refresh = count.is_multiple_of(ABOUT_EVERY);
             *count += 1;
             tokio::task::spawn_local(probe(Arc::clone(&shared), node, refresh));
         }

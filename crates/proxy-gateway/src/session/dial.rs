@@ -104,13 +104,16 @@ pub(crate) async fn open(
     })
 }
 
+/// What came after the node's 101, and its `Session-Resumed`.
+type Answered = (Vec<u8>, Option<bool>);
+
 async fn shake_hands(
     stream: &mut Stream,
     node: &Node,
     path: &str,
     fields: &[u8],
     key: &str,
-) -> Result<(Vec<u8>, Option<bool>), ProxyError> {
+) -> Result<Answered, ProxyError> {
     let mut request = format!("GET {path} HTTP/1.1\r\n").into_bytes();
     request.extend_from_slice(&node.own_fields);
     request.extend_from_slice(fields);
@@ -143,7 +146,7 @@ async fn shake_hands(
     }
 }
 
-fn read_answer(answer: &[u8], key: &str) -> Result<Option<(Vec<u8>, Option<bool>)>, ProxyError> {
+fn read_answer(answer: &[u8], key: &str) -> Result<Option<Answered>, ProxyError> {
     let mut slots = header_slots();
     let Some(head) = ResponseHead::read(answer, &mut slots, false).map_err(|_| ProxyError::NodeAnswer)? else {
         return Ok(None);
