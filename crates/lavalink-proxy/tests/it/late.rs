@@ -120,6 +120,31 @@ async fn a_session_request_below_v4_binds_to_v4_and_is_served() {
 }
 
 #[tokio::test]
+async fn requests_that_come_while_the_node_is_dialled_wait_for_it() {
+    let nodes = pair().await;
+    let proxy = ProxyUnderTest::builder(&[&nodes.0, &nodes.1])
+        .configure(|config| config.threads = 2)
+        .start()
+        .await;
+    for (user, version) in [(1, "v4"), (2, "v3")] {
+        let client = undecided(&proxy, "/v4", user).connect().await.unwrap();
+        let mut asking = Vec::new();
+        for guild in 1..=5 {
+            let rest = proxy.rest();
+            let target = format!("/{version}/sessions/{}/players/{guild}", client.session_id());
+            let paused = json!({"paused": true});
+            asking.push(tokio::spawn(async move {
+                rest.request(Method::PATCH, &target, Some(&paused)).await
+            }));
+        }
+        for asked in asking {
+            let answer = asked.await.unwrap().unwrap();
+            assert_eq!(answer.status, 200, "{version}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unversioned_request_of_the_same_client_binds_to_v3() {
     for generation in [SimGeneration::V3_7, SimGeneration::Legacy] {
         let nodes = (sim(SimGeneration::V4_1).await, sim(generation).await);

@@ -371,8 +371,9 @@ async fn a_3_7_client_is_not_put_on_a_legacy_node_and_a_legacy_client_goes_anywh
         clients.push(v3_rest(&proxy, user).connect().await.unwrap());
     }
     assert_eq!((old.sessions().len(), new.sessions().len()), (0, 4));
-    for user in 11..=20 {
+    assert!(proxy.shared().set_draining("n1", true));
+    for user in 11..=12 {
         clients.push(v3_ops(&proxy, user).connect().await.unwrap());
     }
-    assert!(!old.sessions().is_empty());
+    assert_eq!((old.sessions().len(), new.sessions().len()), (2, 4));
 }
