@@ -82,24 +82,15 @@ impl Entry {
         let changed = totals != self.totals;
         self.quiet = if changed { 0 } else { self.quiet.saturating_add(1) };
         if changed || self.rates.is_some() {
-            let earlier = core_totals(self.totals);
+            let earlier = self.totals;
             self.rates
                 .get_or_insert_with(|| Box::new(Rates::new(earlier, before)))
-                .sample(core_totals(totals), now);
+                .sample(totals, now);
         }
         if self.quiet >= QUIET {
             self.rates = None;
         }
         self.totals = totals;
-    }
-}
-
-fn core_totals(totals: Totals) -> proxy_core::usage::Totals {
-    proxy_core::usage::Totals {
-        bytes_in: totals.bytes_in,
-        bytes_out: totals.bytes_out,
-        messages_in: totals.messages_in,
-        messages_out: totals.messages_out,
     }
 }
 

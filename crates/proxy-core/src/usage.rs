@@ -1,31 +1,50 @@
 //! Sliding rates over 1 s, 10 s and 60 s, computed from cumulative counters that someone else keeps and samples about
 //! once a second. Not for counting itself: the hot path adds to plain counters in the network shell.
 
+use std::ops::{AddAssign, Sub};
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 const FINE: usize = 10;
 const COARSE: usize = 6;
 
-/// Counters since the start of whatever is counted. They only grow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Counters since the start of whatever is counted, seen from the proxy: `in` is what it received. They only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Bytes received.
+    /// Bytes received on the socket, below TLS.
     pub bytes_in: u64,
-    /// Bytes sent.
+    /// Bytes sent on the socket, below TLS.
     pub bytes_out: u64,
-    /// Messages received.
+    /// WebSocket messages received.
     pub messages_in: u64,
-    /// Messages sent.
+    /// WebSocket messages sent.
     pub messages_out: u64,
+    /// Requests received (client side) or sent (node side); rates leave them out.
+    pub requests: u64,
 }
 
-impl Totals {
-    /// Adds another counter, for sums over shards or entries.
-    pub fn add(&mut self, other: &Self) {
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.messages_in += other.messages_in;
         self.messages_out += other.messages_out;
+        self.requests += other.requests;
+    }
+}
+
+impl Sub for Totals {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            bytes_in: self.bytes_in - earlier.bytes_in,
+            bytes_out: self.bytes_out - earlier.bytes_out,
+            messages_in: self.messages_in - earlier.messages_in,
+            messages_out: self.messages_out - earlier.messages_out,
+            requests: self.requests - earlier.requests,
+        }
     }
 }
 
@@ -169,10 +188,9 @@ mod tests {
     fn bytes(bytes_in: u64) -> Totals {
         Totals {
             bytes_in,
-            bytes_out: 2 * bytes_in,
-            messages_in: bytes_in / 100,
-            messages_out: 0,
+            ..Totals::default()
         }
+    }
     }
 
     fn close(a: f32, b: f32) -> bool {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use lavalink_protocol::detect::Class;
+pub use proxy_core::usage::Totals;
 
 /// More addresses than this are counted together, so that an attacker cannot make the ledger grow.
 const MAX_ADDRESSES: usize = 65_536;
@@ -58,41 +59,6 @@ impl Traffic {
             messages_in: self.messages_in.get(),
             messages_out: self.messages_out.get(),
             requests: self.requests.get(),
-        }
-    }
-}
-
-/// Sums of [`Traffic`] at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[allow(missing_docs, reason = "the fields of `Traffic`")]
-pub struct Totals {
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-    pub messages_in: u64,
-    pub messages_out: u64,
-    pub requests: u64,
-}
-
-impl std::ops::AddAssign for Totals {
-    fn add_assign(&mut self, other: Self) {
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.messages_in += other.messages_in;
-        self.messages_out += other.messages_out;
-        self.requests += other.requests;
-    }
-}
-
-impl std::ops::Sub for Totals {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            bytes_in: self.bytes_in - earlier.bytes_in,
-            bytes_out: self.bytes_out - earlier.bytes_out,
-            messages_in: self.messages_in - earlier.messages_in,
-            messages_out: self.messages_out - earlier.messages_out,
-            requests: self.requests - earlier.requests,
         }
     }
 }
