@@ -188,9 +188,10 @@ mod tests {
     fn bytes(bytes_in: u64) -> Totals {
         Totals {
             bytes_in,
+            bytes_out: 2 * bytes_in,
+            messages_in: bytes_in / 100,
             ..Totals::default()
         }
-    }
     }
 
     fn close(a: f32, b: f32) -> bool {
