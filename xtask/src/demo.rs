@@ -4,14 +4,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::child::Running;
 use crate::figures;
-use crate::workspace::{cargo, has_program, program, run, target};
+use crate::workspace::{cargo, program, run, target};
 
 /// What the demo's proxy expects of clients.
 const PASSWORD: &str = "youshallnotpass";
@@ -167,16 +167,21 @@ fn wait_until_ready(admin: SocketAddr, children: &mut [Running]) -> Result<()> {
 
 /// The demo with a real Lavalink server is a program of the test kit, which knows how to install and start one.
 fn real_demo(options: &[&str]) -> Result<()> {
-    if !has_program("proxy-testkit", "real-demo") {
-        bail!("the demo with a real Lavalink server is not built yet; `cargo xtask demo` runs it with simulated nodes");
-    }
     build(&["real-demo"])?;
     let mut command = Command::new(program(BUILD, "real-demo"));
     command
         .arg("--proxy")
         .arg(program(BUILD, "lavalink-proxy"))
-        .args(options.iter().filter(|word| **word != "--real"));
-    run(command)
+        .args(options.iter().filter(|word| **word != "--real"))
+        // The pipe stays open as long as this process lives; the program ends when it closes.
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().context("real-demo cannot be started")?;
+    let _input = child.stdin.take();
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the demo with a real Lavalink server failed ({status})");
+    }
+    Ok(())
 }
 
 /// Builds the proxy and programs of the test kit.

@@ -1,22 +1,8 @@
 // Drives shoukaku 4 (Lavalink v4).
-import { Connector, Shoukaku } from 'shoukaku';
+import { Shoukaku } from 'shoukaku';
 
-import { BAND, GAIN, SEEK_MS, VOLUME, discord, expect, input, next, run } from './life.mjs';
-
-/** A Discord client of which only the voice gateway exists. */
-class StubConnector extends Connector {
-  getId() {
-    return input.userId;
-  }
-
-  sendPacket(_shard, payload) {
-    discord(payload, (packet) => this.raw(packet));
-  }
-
-  listen(nodes) {
-    this.ready(nodes);
-  }
-}
+import { BAND, GAIN, SEEK_MS, VOLUME, expect, input, next, run } from './life.mjs';
+import { StubConnector } from './shoukaku-connector.mjs';
 
 const connector = new StubConnector({});
 const options = { resume: true, resumeTimeout: 30, voiceConnectionTimeout: 10 };

@@ -141,6 +141,15 @@ pub const CLIENTS: [Client; 11] = [
     },
 ];
 
+/// The library that plays for the demo. Unlike the others' drivers, its driver prints no steps: when the track has
+/// started it prints `{"session": ID}`, and it plays the track over and over until it is ended.
+pub const PLAYER: Client = Client {
+    name: "shoukaku 4.3.0",
+    protocol: Protocol::V4,
+    part: Part::JavaScript,
+    driver: "js/play.mjs",
+};
+
 /// What a driver is told.
 #[derive(Clone, Debug)]
 pub struct DriverInput {
@@ -194,13 +203,11 @@ impl Client {
     /// [`Unavailable`] when the library cannot be installed, or the driver fails, hangs or misses a step; what it
     /// printed is in the text.
     pub fn run(&self, input: &DriverInput) -> Result<DriverRun, Unavailable> {
-        let installed = self.part.install()?;
+        // Here already, so that it does not count as part of the run.
+        self.part.install()?;
         let folder = TempDir::with_prefix("driver-")?;
-        let mut command = self.command(&installed)?;
-        command.arg(input.to_json().to_string()).current_dir(folder.path());
-
         let start = Instant::now();
-        let mut process = Supervised::spawn(command, &folder.path().join("driver.log"))?;
+        let mut process = self.start(input, folder.path())?;
         let status = process.wait(RUN_WITHIN)?;
         let took = start.elapsed();
         let log = process.log();
@@ -218,6 +225,17 @@ impl Client {
             self.name,
             process.log_tail()
         )))
+    }
+
+    /// Starts the driver in `folder`, where its log goes too. Blocks while it installs the library, if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the library cannot be installed or the driver cannot be started.
+    pub fn start(&self, input: &DriverInput, folder: &Path) -> Result<Supervised, Unavailable> {
+        let mut command = self.command(&self.part.install()?)?;
+        command.arg(input.to_json().to_string()).current_dir(folder);
+        Ok(Supervised::spawn(command, &folder.join("driver.log"))?)
     }
 
     /// The driver's command line without its input.

@@ -167,6 +167,8 @@ fn java(class_path: &str, store: &Path, folder: &Path, address: SocketAddr, pass
             "-Xmx256m",
             "-Xshare:auto",
         ])
+        // What the server unpacks goes with its folder; a killed one cannot tidy up.
+        .arg(format!("-Djava.io.tmpdir={}", folder.display()))
         .arg(format!("-Djavax.net.ssl.trustStore={}", store.display()))
         .arg(format!("-Djavax.net.ssl.trustStorePassword={STORE_PASSWORD}"))
         .arg(format!("-Dserver.address={}", address.ip()))

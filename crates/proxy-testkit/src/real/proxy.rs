@@ -16,6 +16,9 @@ use super::{
     process::{Supervised, free_port},
 };
 
+/// The password of the admin listener.
+pub const ADMIN_PASSWORD: &str = "admin";
+
 const START_WITHIN: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -105,7 +108,7 @@ impl ProxyProcess {
 
 fn configuration(address: SocketAddr, admin: SocketAddr, password: &str, nodes: &[Node<'_>]) -> String {
     let mut toml = format!(
-        "[server]\nbind = \"{address}\"\n[admin]\nbind = \"{admin}\"\npassword = \"admin\"\n\
+        "[server]\nbind = \"{address}\"\n[admin]\nbind = \"{admin}\"\npassword = \"{ADMIN_PASSWORD}\"\n\
          [[tenants]]\nname = \"default\"\npassword = \"{password}\"\n"
     );
     for Node {
