@@ -50,27 +50,29 @@ impl Stage {
     /// A plain connection.
     async fn open(&self) -> Wire<TcpStream> {
         let socket = TcpStream::connect(self.proxy.addresses()[0]).await.unwrap();
-        let record = self.record_of(&socket).await;
+        let record = self.record_of(&socket, false).await;
         Wire::new(socket, record)
     }
 
     /// A connection over TLS, after its handshake.
     async fn open_tls(&self) -> Wire<tokio_rustls::client::TlsStream<TcpStream>> {
         let socket = TcpStream::connect(self.proxy.addresses()[1]).await.unwrap();
-        let record = self.record_of(&socket).await;
+        let record = self.record_of(&socket, true).await;
         let connector = TlsConnector::from(self.ca.client_config().unwrap());
         let name = ServerName::try_from("localhost").unwrap();
         Wire::new(connector.connect(name, socket).await.unwrap(), record)
     }
 
-    /// The proxy's own record of a client's socket.
-    async fn record_of(&self, socket: &TcpStream) -> Arc<ConnectionRecord> {
+    /// The proxy's own record of a client's socket. The kernel may give the same port to a connection to the other
+    /// listener, and again to a later one, so the listener counts and the newest is meant.
+    async fn record_of(&self, socket: &TcpStream, tls: bool) -> Arc<ConnectionRecord> {
         let address = socket.local_addr().unwrap();
         let find = || {
             let live = self.proxy.shared().client_usage().connections;
             live.into_iter()
-                .find(|(record, _)| record.peer == address)
                 .map(|(record, _)| record)
+                .filter(|record| record.peer == address && record.tls == tls)
+                .max_by_key(|record| record.id)
         };
         wait_until(SOON, || find().is_some()).await;
         find().unwrap()
