@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use lavalink_protocol::ws::{self, FrameError, FrameHead, From, Opcode};
 use tokio::io::AsyncWrite;
@@ -218,10 +218,14 @@ impl Outbound {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
         if !self.queue.is_empty() {
             while self.sent < self.queue.len() {
-                match ready!(Pin::new(&mut *stream).poll_write(cx, &self.queue[self.sent..])) {
-                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Ok(written) => self.sent += written,
-                    Err(error) => return Poll::Ready(Err(error)),
+                match Pin::new(&mut *stream).poll_write(cx, &self.queue[self.sent..]) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(written)) => self.sent += written,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {
+                        self.forget_sent();
+                        return Poll::Pending;
+                    }
                 }
             }
             // The memory goes back: most sockets are never full again.
@@ -231,6 +235,15 @@ impl Outbound {
         match stream {
             Stream::Plain(_) => Poll::Ready(Ok(())),
             stream => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// A queue that is never quite empty must not keep all that ever went through it. Moving what is left only once it
+    /// is the smaller part makes every byte move at most about once.
+    fn forget_sent(&mut self) {
+        if self.sent > self.queue.len() / 2 {
+            self.queue.drain(..self.sent);
+            self.sent = 0;
         }
     }
 }
@@ -303,5 +316,23 @@ mod tests {
             texts(&mut Inbound::new(From::Server, 10), &bytes),
             Err(FrameError::Fragments)
         );
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_keep_what_has_left() {
+        let mut out = Outbound::default();
+        let mut most = 0;
+        for _ in 0..10_000 {
+            out.hold(vec![0; 100]);
+            out.sent += out.len() - 1;
+            out.forget_sent();
+            most = most.max(out.queue.len());
+            assert_eq!(out.len(), 1);
+        }
+        assert!(most < 300, "{most} bytes are kept for one that waits");
+        out.hold(b"ab".to_vec());
+        out.sent += 1;
+        out.forget_sent();
+        assert_eq!((&out.queue[out.sent..], out.len()), (&b"ab"[..], 2));
     }
 }
