@@ -113,7 +113,13 @@ impl Forward {
             let attempt = self.attempt(worker, client, &pool, fresh).await;
             drop(under_way);
             let error = match attempt {
-                Attempt::Served(served) => return Ok(served),
+                Attempt::Served(served) => {
+                    match served.status {
+                        502..=504 => worker.shared.node_failed(self.node),
+                        _ => pool.node.gauges.answered(),
+                    }
+                    return Ok(served);
+                }
                 Attempt::Failed(failed) => return Err(failed),
                 Attempt::Stale if !fresh => {
                     fresh = true;
@@ -194,8 +200,9 @@ impl Forward {
     /// may be sent again depends on whether doing it twice could matter.
     fn lost(&self, worker: &Worker, node: &NodeConnection, whole: bool, error: &io::Error) -> Attempt {
         if error.kind() == io::ErrorKind::TimedOut {
-            worker.shared.node_failed(self.node);
-            return failed_before(ProxyError::NodeTimeout, whole);
+            // What takes one node too long (a track whose server never answers) would take the next one as long. It
+            // says nothing about the node's health either: that is for probes to find out.
+            return Attempt::Failed(ProxyError::NodeTimeout.into());
         }
         if node.reused && whole && self.safe {
             return Attempt::Stale;
@@ -235,10 +242,7 @@ impl Forward {
             let written = write_node(&mut node.stream, &mut client.deadline, &piece).await;
             client.inbox.bytes = rest;
             match written {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    worker.shared.node_failed(self.node);
-                    return Err(ProxyError::NodeTimeout.into());
-                }
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(ProxyError::NodeTimeout.into()),
                 Ok(()) if !self.body.is_done() => {}
                 _ => return Ok(()),
             }

@@ -22,9 +22,7 @@ async fn a_get_whose_node_fails_before_the_first_byte_is_answered_by_another() {
     let faults = [
         (Fault::CloseBeforeAnswer, 1),
         (Fault::ResetBeforeAnswer, 1),
-        (Fault::NeverAnswer, 1),
         (Fault::Refuse, 0),
-        (Fault::Stall, 0),
     ];
     for (fault, arrived) in faults {
         let pair = unequal_pair().await;
@@ -50,6 +48,38 @@ async fn a_get_is_tried_on_one_other_node_only() {
     let answer = proxy.rest().get(SPOTIFY).await.unwrap();
     assert_eq!((answer.status, answer.json()["status"].as_u64()), (502, Some(502)));
     assert_eq!(nodes.iter().map(|node| seen(node, SPOTIFY).len()).sum::<usize>(), 2);
+}
+
+#[tokio::test]
+async fn a_get_that_takes_too_long_is_not_repeated_and_does_not_take_its_node_down() {
+    let pair = unequal_pair().await;
+    let proxy = proxy_for(&pair).await;
+    // More than `thresholds.failures`, all between two probes.
+    let tries = 5;
+    pair.0.fault_on("/v4/loadtracks", Fault::NeverAnswer, tries);
+    let asked: Vec<_> = (0..tries)
+        .map(|_| proxy.rest())
+        .map(|rest| tokio::spawn(async move { rest.get(SPOTIFY).await.unwrap().status }))
+        .collect();
+    for status in asked {
+        assert_eq!(status.await.unwrap(), 504);
+    }
+    assert!(seen(&pair.1, "/v4/loadtracks").is_empty());
+    assert!(proxy.node("n0").state.takes_work());
+}
+
+#[tokio::test]
+async fn a_node_that_answers_for_a_broken_server_behind_it_is_taken_out() {
+    let pair = unequal_pair().await;
+    let proxy = ProxyUnderTest::builder(&[&pair.0, &pair.1])
+        .configure(|config| config.health.interval = Duration::from_secs(60))
+        .start()
+        .await;
+    pair.0.fault_on("/v4/loadtracks", Fault::Status(502), 3);
+    for _ in 0..3 {
+        assert_eq!(proxy.rest().get(SPOTIFY).await.unwrap().status, 502);
+    }
+    proxy.wait_state("n0", NodeState::Down).await;
 }
 
 #[tokio::test]

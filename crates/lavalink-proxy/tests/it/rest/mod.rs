@@ -10,6 +10,7 @@ mod passing;
 use std::time::Duration;
 
 use http::Method;
+use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
 use proxy_testkit::client::{RawOutcome, RestAnswer};
 use proxy_testkit::sim::{SeenRequest, SimLoad};
