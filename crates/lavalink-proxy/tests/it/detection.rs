@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use lavalink_protocol::detect::Class;
-use proxy_testkit::client::RawOutcome;
-use proxy_testkit::{RawClient, SimGeneration};
+use proxy_testkit::client::{Protocol, RawOutcome};
+use proxy_testkit::{RawClient, SimGeneration, TestClient};
 use serde::Deserialize;
 
-use crate::support::{PASSWORD, ProxyUnderTest, SOON, sim};
+use crate::support::{BOT, PASSWORD, ProxyUnderTest, SOON, sim};
 
 #[derive(Deserialize)]
 struct Capture {
@@ -118,6 +118,19 @@ async fn every_captured_client_is_served_by_its_own_version() {
             capture.library
         );
     }
+}
+
+#[tokio::test]
+async fn a_socket_that_the_node_ended_no_longer_speaks_for_its_client() {
+    let (v4, v3) = (sim(SimGeneration::V4_1).await, sim(SimGeneration::V3_7).await);
+    let proxy = ProxyUnderTest::start(&[&v4, &v3]).await;
+    let client = proxy.connect().await;
+    assert!(v4.close_session(&v4.sessions()[0].id, 4006));
+    client.wait_ended(SOON).await.unwrap();
+    let downgraded = TestClient::builder(Protocol::V3Ops, &proxy.url(), PASSWORD, BOT).socket_path("/");
+    let _downgraded = downgraded.connect().await.unwrap();
+    let answer = proxy.rest().get("/version").await.unwrap();
+    assert_eq!(answer.header("lavalink-api-version"), Some("3"));
 }
 
 /// Sends the first life of the recorded client: its first handshake and all up to its second.

@@ -309,8 +309,22 @@ impl Session {
             .note_pool(|pool| pool.link_closed(link.node, link.key));
     }
 
+    fn binding(&self) -> Binding {
+        Binding {
+            class: Class::V4,
+            base: self.base,
+        }
+    }
+
+    /// Takes the client's socket out of the session, and out of the version memory.
+    fn detach_client(&mut self) -> Option<Box<ClientSide>> {
+        let side = self.side.take()?;
+        self.worker.shared.socket_closed(&self.caller, self.binding());
+        Some(side)
+    }
+
     fn close_client(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) {
-        if let Some(mut side) = self.side.take() {
+        if let Some(mut side) = self.detach_client() {
             let mut frame = Vec::new();
             ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
             if side.out.write(cx, &mut side.client.stream, &frame).is_ok() {
@@ -406,13 +420,7 @@ impl Session {
             self.mail = u64::MAX;
             self.ready_at.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
-            self.worker.shared.socket_opened(
-                &self.caller,
-                Binding {
-                    class: Class::V4,
-                    base: self.base,
-                },
-            );
+            self.worker.shared.socket_opened(&self.caller, self.binding());
             self.handle(Input::ClientBack);
             // `ready` and what was queued leave before anything that the link brings.
             self.carry_out(cx);
@@ -483,16 +491,9 @@ impl Session {
     // --- the client's socket -----------------------------------------------------------------------------------------
 
     fn client_lost(&mut self) {
-        if let Some(side) = self.side.take() {
+        if let Some(side) = self.detach_client() {
             self.worker.connection_closed(side.client.record.id);
         }
-        self.worker.shared.socket_closed(
-            &self.caller,
-            Binding {
-                class: Class::V4,
-                base: self.base,
-            },
-        );
         self.handle(Input::ClientLost);
         self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
     }
@@ -644,14 +645,7 @@ impl Session {
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
-        if let Some(side) = self.side.take() {
-            self.worker.shared.socket_closed(
-                &self.caller,
-                Binding {
-                    class: Class::V4,
-                    base: self.base,
-                },
-            );
+        if let Some(side) = self.detach_client() {
             self.worker.connection_closed(side.client.record.id);
         }
         if let Some(returning) = self.returning.take() {
