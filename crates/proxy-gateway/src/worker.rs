@@ -95,9 +95,14 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// The next message, if there is one now.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.inbox.borrow_mut().pop_front()
+    }
+
     /// The next message, or a wake-up when one comes.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<T> {
-        if let Some(message) = self.inbox.borrow_mut().pop_front() {
+        if let Some(message) = self.take() {
             return Poll::Ready(message);
         }
         let mut waker = self.waker.borrow_mut();

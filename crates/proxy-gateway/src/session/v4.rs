@@ -21,7 +21,7 @@ use proxy_core::binding::Caller;
 use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::links::LinkId;
-use proxy_core::session::machine::{Disposition, Effect, EndReason, Input, LinkLoss, Machine};
+use proxy_core::session::machine::{CLOSE_NODE_LOST, Disposition, Effect, EndReason, Input, LinkLoss, Machine};
 use proxy_core::session::resume::ResumeQueue;
 
 use super::dial::NodeSocket;
@@ -645,11 +645,19 @@ impl Session {
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
-        if let Some(side) = self.detach_client() {
-            self.worker.connection_closed(side.client.record.id);
+        // Whoever asked for the session while it ended gets a new one.
+        while let Some(ask) = self.asks.take() {
+            if let Ask::Resume(returning) = ask {
+                returning.begin_anew(&self.worker);
+            }
         }
-        if let Some(returning) = self.returning.take() {
-            self.worker.connection_closed(returning.client.record.id);
+        // A client whose 101 said that it resumes has to connect once more.
+        let farewell = ws::close_payload(CLOSE_NODE_LOST, &reason.to_string());
+        for mut side in self.detach_client().into_iter().chain(self.returning.take()) {
+            let mut frame = Vec::new();
+            ws::write_frame(&mut frame, Opcode::Close, &farewell);
+            side.out.hold(frame);
+            tokio::task::spawn_local(close_slowly(Rc::clone(&self.worker), side));
         }
     }
 }
