@@ -198,6 +198,10 @@ impl Worker {
 
     pub(crate) fn connection_opened(&self, id: u64) -> Rc<Mailbox<Stop>> {
         let mailbox = Rc::<Mailbox<Stop>>::default();
+        if self.stopping.get() {
+            // It was on its way (in a TLS handshake, or from another worker) when the others were told.
+            mailbox.put(Stop::Shutdown);
+        }
         self.connections.borrow_mut().insert(id, Rc::clone(&mailbox));
         mailbox
     }

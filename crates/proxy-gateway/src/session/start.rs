@@ -97,12 +97,19 @@ pub(crate) struct Returning {
 }
 
 impl Returning {
-    /// The session ended, or another handshake was quicker, since this one asked for it: the client gets a new one.
+    /// The session ended, or another handshake was quicker, since this one asked for it: the client gets a new one,
+    /// unless the proxy is shutting down.
     pub(crate) fn begin_anew(self, worker: &Rc<Worker>) {
         let Self { client, mut handshake } = self;
         handshake.session_id = None;
         let stop = worker.connection_opened(client.record.id);
-        tokio::task::spawn_local(run(Rc::clone(worker), client, stop, handshake));
+        let worker = Rc::clone(worker);
+        if worker.is_stopping() {
+            let refused = async move { refuse(&worker, client, &ProxyError::ShuttingDown, &handshake).await };
+            tokio::task::spawn_local(refused);
+        } else {
+            tokio::task::spawn_local(run(worker, client, stop, handshake));
+        }
     }
 }
 
