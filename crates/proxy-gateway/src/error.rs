@@ -86,6 +86,9 @@ pub enum ProxyError {
     /// The node's answer is no HTTP, or no WebSocket handshake.
     #[error("The Lavalink node gave an answer that cannot be understood")]
     NodeAnswer,
+    /// The node refused a WebSocket handshake for what the client sent; the node's status (4xx).
+    #[error("The Lavalink node refused the handshake with {0}")]
+    HandshakeRefused(u16),
     /// The node did not answer within `requests.response_timeout`.
     #[error("The Lavalink node did not answer in time")]
     NodeTimeout,
@@ -150,6 +153,7 @@ impl ProxyError {
             Self::ShuttingDown => (24, 503, true, true, "shutting_down", Proxy),
             Self::TooManyConnections => (25, 503, true, true, "too_many_connections", Proxy),
             Self::BodyTimeout => (36, 408, true, true, "body_timeout", Client),
+            Self::HandshakeRefused(status) => (37, *status, true, false, "handshake_refused", Client),
             Self::TlsHandshake => (26, 400, false, true, "tls_handshake", Client),
         };
         Answer {
@@ -219,7 +223,7 @@ impl CloseCause {
 }
 
 /// Names by index, for readers of [`Refusals`].
-const REASONS: [&str; 37] = [
+const REASONS: [&str; 38] = [
     "transfer_coding",
     "http_version",
     "head_too_large",
@@ -257,6 +261,7 @@ const REASONS: [&str; 37] = [
     "close_replaced",
     "close_no_node",
     "body_timeout",
+    "handshake_refused",
 ];
 
 /// Refused requests and closed sockets by reason.
@@ -322,6 +327,7 @@ mod tests {
             ProxyError::TooManyConnections,
             ProxyError::TlsHandshake,
             ProxyError::BodyTimeout,
+            ProxyError::HandshakeRefused(400),
         ];
         for error in errors {
             let answer = error.answer();

@@ -67,7 +67,8 @@ pub(crate) fn client_fields(head: &RequestHead<'_>) -> Vec<u8> {
 /// Opens a WebSocket on `path`; `fields` are whole header lines.
 ///
 /// # Errors
-/// When the node cannot be reached, answers late, or answers anything but a correct 101.
+/// When the node cannot be reached, answers late, or answers anything but a correct 101. After
+/// [`ProxyError::HandshakeRefused`] no other node need be asked.
 pub(crate) async fn open(
     worker: &Worker,
     node: &Node,
@@ -86,6 +87,8 @@ pub(crate) async fn open(
     let answered = timeout(limit, shake_hands(&mut stream, node, path, fields, &key)).await;
     let (early, resumed) = match answered {
         Ok(Ok(answer)) => answer,
+        // The client's own mistake says nothing about the node.
+        Ok(Err(error @ ProxyError::HandshakeRefused(_))) => return Err(error),
         Ok(Err(error)) => {
             worker.shared.node_failed(node.id);
             return Err(error);
@@ -157,10 +160,19 @@ fn read_answer(answer: &[u8], key: &str) -> Result<Option<Answered>, ProxyError>
             .find(|header| header.name.eq_ignore_ascii_case(name))
             .map(|header| header.value)
     };
+    if is_clients_fault(head.status) {
+        return Err(ProxyError::HandshakeRefused(head.status));
+    }
     if head.status != 101 || field("sec-websocket-accept") != Some(&accept_key(key.as_bytes())[..]) {
         tracing::warn!(status = head.status, "a node refused a WebSocket handshake");
         return Err(ProxyError::NodeAnswer);
     }
     let resumed = field("session-resumed").map(|value| value.eq_ignore_ascii_case(b"true"));
     Ok(Some((answer[head.len..].to_vec(), resumed)))
+}
+
+/// Whether a status blames what the client sent. Refused passwords and unknown paths do not: both are the proxy's choice.
+/// Nor do statuses that another node, or another moment, may not give.
+const fn is_clients_fault(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401 | 403 | 404 | 407 | 408 | 421 | 425 | 429)
 }
