@@ -98,7 +98,8 @@ impl Forward {
         To {
             class: self.class,
             path: &self.path,
-            keep_alive: self.keep_alive,
+            // What the client still sends of a body that nobody reads would look like its next request.
+            keep_alive: self.keep_alive && self.body.is_done(),
             head_only: self.head_only,
         }
     }
