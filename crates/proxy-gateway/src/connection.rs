@@ -25,6 +25,9 @@ use crate::worker::{Ask, Mailbox, Stop, Worker};
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
+/// Tells a client that asked with `Expect` to send its body.
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// A client's socket and what belongs to it, whoever serves it.
 pub(crate) struct Client {
     pub(crate) stream: Stream,
@@ -109,7 +112,8 @@ impl Client {
         .await
     }
 
-    async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), ()> {
+    /// Writes all of `bytes`; an error when the client is gone or has not taken them within `limit`.
+    pub(crate) async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), ()> {
         let work = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await

@@ -14,12 +14,12 @@ use lavalink_protocol::detect::Class;
 use lavalink_protocol::http::{ChunkWalker, Framing, ResponseHead, header_slots};
 use proxy_core::pool::NodeId;
 use proxy_core::tenant::Tenant;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use super::body::BodyLeft;
 use super::head::{NodeRequest, write_response};
 use super::pool::{NodeConnection, NodePool};
-use crate::connection::{Client, Piece};
+use crate::connection::{CONTINUE, Client, Piece};
 use crate::error::ProxyError;
 use crate::respond::To;
 use crate::transport::Stream;
@@ -223,12 +223,8 @@ impl Forward {
         node: &mut NodeConnection,
     ) -> Result<(), Failed> {
         if self.expects_continue && client.inbox.bytes.is_empty() {
-            client
-                .stream
-                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-                .await
-                .map_err(|_| Failed::Midway)?;
-            client.stream.flush().await.map_err(|_| Failed::Midway)?;
+            let limit = worker.shared.config.idle_timeout;
+            client.write(CONTINUE, limit).await.map_err(|()| Failed::Midway)?;
         }
         let config = &worker.shared.config;
         let limit = config.max_body_bytes as u64;
