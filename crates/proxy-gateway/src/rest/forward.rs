@@ -179,7 +179,7 @@ impl Forward {
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);
-                return failed_before(ProxyError::NodeAnswer, whole);
+                return Attempt::Failed(ProxyError::NodeAnswer.into());
             }
             Err(HeadFailure::Client) => return Attempt::Failed(Failed::Midway),
         }
@@ -285,8 +285,11 @@ async fn write_node(stream: &mut Stream, deadline: &mut Deadline, bytes: &[u8]) 
 
 /// Why no head of an answer came.
 enum HeadFailure {
+    /// The node closed, or was silent, before the first byte.
     Lost(io::Error),
+    /// What came is no head, or the beginning of one. An answer was under way, so the request is not sent again.
     Unreadable,
+    /// The client does not take it.
     Client,
 }
 
@@ -297,6 +300,8 @@ struct Relay<'w> {
     head_only: bool,
     old_client: bool,
     keep_alive: bool,
+    /// Something came from the node.
+    heard: bool,
     /// An unfinished head.
     partial: Vec<u8>,
     /// What the client's socket did not take yet.
@@ -319,6 +324,7 @@ impl<'w> Relay<'w> {
             old_client: forward.old_client,
             // What a client still sends of a body that nobody reads would look like its next request.
             keep_alive: forward.keep_alive && forward.body.is_done(),
+            heard: false,
             partial: Vec::new(),
             pending: Vec::new(),
             pending_sent: 0,
@@ -340,8 +346,9 @@ impl<'w> Relay<'w> {
         loop {
             let polled = node.poll_read_scratch(cx, |cx, bytes| {
                 if bytes.is_empty() {
-                    return Err(HeadFailure::Lost(io::ErrorKind::UnexpectedEof.into()));
+                    return Err(self.ended(io::ErrorKind::UnexpectedEof.into()));
                 }
+                self.heard = true;
                 if self.partial.is_empty() {
                     return self.take_head(cx, client, bytes);
                 }
@@ -353,13 +360,22 @@ impl<'w> Relay<'w> {
                 Poll::Ready(Ok(Ok(true))) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(Ok(false))) => {}
                 Poll::Ready(Ok(Err(failure))) => return Poll::Ready(Err(failure)),
-                Poll::Ready(Err(_)) if !self.partial.is_empty() => return Poll::Ready(Err(HeadFailure::Unreadable)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(HeadFailure::Lost(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.ended(error))),
                 Poll::Pending => break,
             }
         }
+        // That something came makes no difference here: a late answer is never asked for again.
         let late = || HeadFailure::Lost(io::ErrorKind::TimedOut.into());
         client.deadline.poll(cx).map(|()| Err(late()))
+    }
+
+    /// The connection ended before the head did.
+    fn ended(&self, error: io::Error) -> HeadFailure {
+        if self.heard {
+            HeadFailure::Unreadable
+        } else {
+            HeadFailure::Lost(error)
+        }
     }
 
     /// Reads the head at the start of `bytes`; `false` when it is not whole yet.

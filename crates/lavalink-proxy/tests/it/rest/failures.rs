@@ -39,6 +39,26 @@ async fn a_get_whose_node_fails_before_the_first_byte_is_answered_by_another() {
 }
 
 #[tokio::test]
+async fn a_get_is_not_repeated_once_a_byte_of_its_answer_came() {
+    for start in ["HTTP/1.1 2", "HTTP/1.1 102 Processing\r\n\r\n", "no HTTP\r\n\r\n"] {
+        let nodes = [cut_off(start).await, cut_off(start).await];
+        let proxy = ProxyUnderTest::builder(&[])
+            .add(nodes[0].config("n0"))
+            .add(nodes[1].config("n1"))
+            .start()
+            .await;
+        let answer = proxy.rest().get("/v4/x").await.unwrap();
+        let tries: usize = nodes.iter().map(|node| node.heads().len()).sum();
+        assert_eq!((answer.status, tries), (502, 1), "{start:?}");
+    }
+}
+
+/// A node that closes after these bytes.
+async fn cut_off(start: &'static str) -> ScriptedNode {
+    ScriptedNode::start(|_| Script::AnswerAndClose(start.into())).await
+}
+
+#[tokio::test]
 async fn a_get_is_tried_on_one_other_node_only() {
     let nodes = [sim_v4().await, sim_v4().await, sim_v4().await];
     let proxy = ProxyUnderTest::start(&nodes.each_ref()).await;
