@@ -113,15 +113,21 @@ impl Shared {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Tells every worker to stop. Blocks while an inbox is full: this message must not be lost.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        (0..self.workers.len()).for_each(|worker| self.send(worker, WorkerMessage::Shutdown));
+        for worker in &self.workers {
+            // A worker that is gone has stopped.
+            worker.blocking_send(WorkerMessage::Shutdown).ok();
+        }
     }
 
-    pub(crate) fn send(&self, worker: usize, message: WorkerMessage) {
-        if self.workers[worker].try_send(message).is_err() {
+    /// Returns the message when the worker cannot take it.
+    pub(crate) fn send(&self, worker: usize, message: WorkerMessage) -> Result<(), WorkerMessage> {
+        self.workers[worker].try_send(message).map_err(|error| {
             tracing::warn!(worker, "a worker's inbox is full, a message to it is lost");
-        }
+            error.into_inner()
+        })
     }
 
     /// The client side's figures of this moment, all views from one reading.
@@ -146,7 +152,9 @@ impl Shared {
     /// Closes a client connection, as an operator asks.
     pub fn disconnect(&self, connection: u64) {
         // A client that resumed may have moved to another worker than the one in its number.
-        (0..self.workers.len()).for_each(|worker| self.send(worker, WorkerMessage::Disconnect(connection)));
+        for worker in 0..self.workers.len() {
+            self.send(worker, WorkerMessage::Disconnect(connection)).ok();
+        }
     }
 
     /// Takes a node out of placement or puts it back; `false` when there is no such node.

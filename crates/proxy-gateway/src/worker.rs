@@ -227,20 +227,25 @@ impl Worker {
 
     /// Passes `ask` to the session, wherever it lives; the session may be gone by then.
     pub(crate) fn ask(&self, session: &SessionEntry, ask: Ask) {
-        if session.worker == self.id {
-            self.deliver(&session.id, ask);
-        } else {
-            self.shared
-                .send(session.worker, WorkerMessage::Session(session.id.clone(), ask));
-        }
+        self.pass(session, ask);
     }
 
     /// Hands a client that came back to its session, wherever it lives.
     pub(crate) fn resume(self: &Rc<Self>, session: &SessionEntry, returning: Box<Returning>) {
+        if let Some(Ask::Resume(returning)) = self.pass(session, Ask::Resume(returning)) {
+            returning.begin_anew(self);
+        }
+    }
+
+    /// Returns what could not be passed on.
+    fn pass(&self, session: &SessionEntry, ask: Ask) -> Option<Ask> {
         if session.worker == self.id {
-            self.deliver_here(&session.id, Ask::Resume(returning));
-        } else {
-            self.ask(session, Ask::Resume(returning));
+            return self.deliver(&session.id, ask);
+        }
+        let message = WorkerMessage::Session(session.id.clone(), ask);
+        match self.shared.send(session.worker, message) {
+            Err(WorkerMessage::Session(_, ask)) => Some(ask),
+            _ => None,
         }
     }
 
