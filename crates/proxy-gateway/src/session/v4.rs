@@ -25,7 +25,7 @@ use proxy_core::session::machine::{CLOSE_NODE_LOST, Disposition, Effect, EndReas
 use proxy_core::session::resume::ResumeQueue;
 
 use super::dial::NodeSocket;
-use super::directory::SessionEntry;
+use super::directory::{SessionEntry, Settings};
 use super::frames::{Frame, Inbound, Outbound, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start;
@@ -346,12 +346,7 @@ impl Session {
             match ask {
                 Ask::PlayerSeen(guild) => self.handle(Input::PlayerSeen { guild, link }),
                 Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild }),
-                Ask::Settings { resuming, timeout } => {
-                    self.handle(Input::SessionUpdated {
-                        resuming: Some(resuming),
-                        timeout: Some(timeout),
-                    });
-                }
+                Ask::Settings { .. } => self.take_settings(),
                 Ask::Bind(_) => {}
                 Ask::Shutdown if self.side.is_none() => self.shut_down(),
                 // The connection is told too.
@@ -488,12 +483,22 @@ impl Session {
         }
     }
 
+    fn take_settings(&mut self) {
+        let Settings { resuming, timeout } = self.entry.settings();
+        self.handle(Input::SessionUpdated {
+            resuming: Some(resuming),
+            timeout: Some(timeout),
+        });
+    }
+
     // --- the client's socket -----------------------------------------------------------------------------------------
 
     fn client_lost(&mut self) {
         if let Some(side) = self.detach_client() {
             self.worker.connection_closed(side.client.record.id);
         }
+        // A session update that was answered counts, also when its ask is still on the way from another worker.
+        self.take_settings();
         self.handle(Input::ClientLost);
         self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
     }
