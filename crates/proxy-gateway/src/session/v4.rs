@@ -51,8 +51,8 @@ pub(crate) struct ClientSide {
     pub(crate) stop: Rc<Mailbox<Stop>>,
     pub(crate) inbound: Inbound,
     pub(crate) out: Outbound,
-    /// Bytes of a replay that were put into `out` at once.
-    replayed: usize,
+    /// Bytes in `out` that do not count against a slow reader: see [`spare`](Self::spare).
+    spared: usize,
     /// A ping was sent and nothing came since.
     pub(crate) unanswered: bool,
 }
@@ -67,10 +67,39 @@ impl ClientSide {
             stop,
             inbound,
             out: Outbound::default(),
-            replayed: 0,
+            spared: 0,
             unanswered: false,
         }
     }
+
+    /// So many bytes were given to the client at once. A reader is slow by what it left lying before, not by the size
+    /// of what came last.
+    pub(crate) fn spare(&mut self, newest: usize) {
+        self.spared = self.spared.max(newest.min(self.out.len()));
+    }
+
+    /// Flushes what waits. Ready when nothing does any more, or when more than `limit` waits.
+    #[inline]
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Result<(), Unwritable>> {
+        match self.out.poll_flush(cx, &mut self.client.stream) {
+            Poll::Ready(Ok(())) => {
+                self.spared = 0;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Unwritable::Gone)),
+            Poll::Pending if self.out.len() > self.spared + limit => Poll::Ready(Err(Unwritable::Slow)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Why nothing more is written to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwritable {
+    /// Its socket is gone.
+    Gone,
+    /// It reads too slowly.
+    Slow,
 }
 
 /// A node's end of a session.
@@ -285,7 +314,7 @@ impl Session {
     fn replay(&mut self, queue: &ResumeQueue) {
         queue.iter().for_each(|message| self.send_text(message));
         if let Some(side) = &mut self.side {
-            side.replayed = side.out.len();
+            side.spare(usize::MAX);
         }
     }
 
@@ -346,7 +375,12 @@ impl Session {
             match ask {
                 Ask::PlayerSeen(guild) => self.handle(Input::PlayerSeen { guild, link }),
                 Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild }),
-                Ask::Settings { .. } => self.take_settings(),
+                Ask::Settings { resuming, timeout } => {
+                    self.handle(Input::SessionUpdated {
+                        resuming: Some(resuming),
+                        timeout: Some(timeout),
+                    });
+                }
                 Ask::Bind(_) => {}
                 Ask::Shutdown if self.side.is_none() => self.shut_down(),
                 // The connection is told too.
@@ -505,19 +539,13 @@ impl Session {
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(side) = &mut self.side else { return false };
-        match side.out.poll_flush(cx, &mut side.client.stream) {
-            Poll::Ready(Err(_)) => {
-                self.client_lost();
-                return true;
-            }
-            Poll::Ready(Ok(())) => side.replayed = 0,
-            Poll::Pending if side.out.len() > side.replayed + self.worker.shared.config.client_queue_bytes => {
+        if let Poll::Ready(Err(why)) = side.poll_flush(cx, self.worker.shared.config.client_queue_bytes) {
+            if why == Unwritable::Slow {
                 self.worker.shared.refusals.count_close(CloseCause::SlowClient);
                 tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
-                self.client_lost();
-                return true;
             }
-            Poll::Pending => {}
+            self.client_lost();
+            return true;
         }
         let ClientSide { client, inbound, .. } = &mut **side;
         let mut heard = Heard::default();
@@ -832,7 +860,9 @@ impl<'a, 'c> Relay<'a, 'c> {
         if let Some(side) = &mut self.side
             && !run.is_empty()
         {
+            let newest = run.len();
             self.relayed.client_failed |= side.out.write(self.cx, &mut side.client.stream, &data[run]).is_err();
+            side.spare(newest);
         }
     }
 }
