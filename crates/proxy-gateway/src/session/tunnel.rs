@@ -22,7 +22,7 @@ use super::directory::{Route, SessionEntry};
 use super::frames::{Frame, Inbound, Outbound, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start::{self, Handshake};
-use super::v4::{ClientSide, close_slowly};
+use super::v4::{ClientSide, Unwritable, close_slowly};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::shared::lock;
@@ -255,13 +255,19 @@ impl Tunnel {
             match self.pulse.poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Beat::Ping) => self.ping(cx),
-                Poll::Ready(Beat::Check) if self.side.unanswered => {
+                // The node first: while it takes nothing, the client is not read and its answer is not seen.
+                Poll::Ready(Beat::Check) if self.node.unanswered => return Poll::Ready(Ended::NodeLost),
+                Poll::Ready(Beat::Check) if self.side.unanswered && !self.is_paused() => {
                     return Poll::Ready(Ended::Proxy(CloseCause::HalfOpen));
                 }
-                Poll::Ready(Beat::Check) if self.node.unanswered => return Poll::Ready(Ended::NodeLost),
                 Poll::Ready(Beat::Check) => {}
             }
         }
+    }
+
+    /// The client is not read until the node has taken what it sent before.
+    fn is_paused(&self) -> bool {
+        self.node.out.len() > NODE_QUEUE
     }
 
     fn ping(&mut self, cx: &mut Context<'_>) {
@@ -276,16 +282,15 @@ impl Tunnel {
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
         let side = &mut *self.side;
-        match side.out.poll_flush(cx, &mut side.client.stream) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Some(Ended::Client(1006))),
-            Poll::Pending if side.out.len() > self.worker.shared.config.client_queue_bytes => {
-                return Poll::Ready(Some(Ended::Proxy(CloseCause::SlowClient)));
-            }
+        match side.poll_flush(cx, self.worker.shared.config.client_queue_bytes) {
+            Poll::Ready(Err(Unwritable::Gone)) => return Poll::Ready(Some(Ended::Client(1006))),
+            Poll::Ready(Err(Unwritable::Slow)) => return Poll::Ready(Some(Ended::Proxy(CloseCause::SlowClient))),
             _ => {}
         }
-        if self.node.out.len() > NODE_QUEUE {
+        if self.is_paused() {
             return Poll::Pending;
         }
+        let side = &mut *self.side;
         let ClientSide { client, inbound, .. } = side;
         let (node, about) = (&mut self.node, &self.about);
         let mut walk = |cx: &mut Context<'_>, bytes: &[u8]| {
@@ -325,6 +330,7 @@ impl Tunnel {
             return Poll::Ready(Some(Ended::NodeLost));
         }
         let (side, about, inbound) = (&mut *self.side, &mut self.about, &mut node.inbound);
+        let waited = side.out.len();
         let mut walk = |cx: &mut Context<'_>, bytes: &[u8]| {
             let (stream, out) = (&mut side.client.stream, &mut side.out);
             let record = &side.client.record;
@@ -345,6 +351,7 @@ impl Tunnel {
             Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(Ended::NodeLost)),
             Poll::Ready(Ok(Some(done))) => done,
         };
+        side.spare(side.out.len().saturating_sub(waited));
         node.unanswered = false;
         node.record.traffic.messages_in.add(passed.messages);
         side.client.record.traffic.messages_out.add(passed.messages);
