@@ -101,15 +101,17 @@ impl Client {
     }
 
     /// The next bytes of a body.
-    pub(crate) async fn read_some(&mut self) -> Piece {
-        poll_fn(
-            |cx| match self.stream.poll_read_scratch(cx, |_, bytes| bytes.to_vec()) {
-                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Piece::Bytes(bytes)),
-                Poll::Ready(_) => Poll::Ready(Piece::Gone),
-                Poll::Pending => self.deadline.poll(cx).map(|()| Piece::Late),
-            },
-        )
-        .await
+    async fn read_some(&mut self) -> Piece {
+        poll_fn(|cx| self.poll_some(cx)).await
+    }
+
+    /// The next bytes of a body, as a poll.
+    pub(crate) fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        match self.stream.poll_read_scratch(cx, |_, bytes| bytes.to_vec()) {
+            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Piece::Bytes(bytes)),
+            Poll::Ready(_) => Poll::Ready(Piece::Gone),
+            Poll::Pending => self.deadline.poll(cx).map(|()| Piece::Late),
+        }
     }
 
     /// Writes all of `bytes`; an error when the client is gone or has not taken them within `limit`.
@@ -121,6 +123,16 @@ impl Client {
         match tokio::time::timeout(limit, work).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(()),
+        }
+    }
+
+    /// How to close after an answer: bytes that nobody read would make the kernel reset the connection, and the answer be
+    /// lost with it.
+    fn closed_after(&self, body: BodyLeft) -> Kept {
+        if body.is_done() && self.inbox.bytes.is_empty() {
+            Kept::No
+        } else {
+            Kept::Linger
         }
     }
 
@@ -211,9 +223,7 @@ async fn respond_with(worker: &Worker, client: &mut Client, bytes: &[u8], close:
     }
     match (close, body.is_done()) {
         (false, true) => Kept::Yes,
-        // Nothing more is known to come: no need to wait for it.
-        (true, true) if client.inbox.bytes.is_empty() => Kept::No,
-        _ => Kept::Linger,
+        _ => client.closed_after(body),
     }
 }
 
@@ -223,7 +233,10 @@ async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forw
             if let Some(after) = after {
                 note(worker, &after, served.status);
             }
-            if served.keep_alive { Kept::Yes } else { Kept::No }
+            match served.keep_alive {
+                true => Kept::Yes,
+                false => client.closed_after(forward.body),
+            }
         }
         Err(Failed::Midway) => Kept::No,
         Err(Failed::Before(error)) => {

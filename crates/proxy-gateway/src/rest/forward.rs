@@ -166,14 +166,15 @@ impl Forward {
         if let Err(error) = write_node(&mut node.stream, &mut client.deadline, &self.request.bytes).await {
             return self.lost(worker, &node, whole, &error);
         }
+        let mut early = Vec::new();
         if !whole {
-            if let Err(failed) = self.send_body(worker, client, &mut node).await {
+            if let Err(failed) = self.send_body(worker, client, &mut node.stream, &mut early).await {
                 return Attempt::Failed(failed);
             }
             client.deadline.set(idle);
         }
         let mut relay = Relay::new(self, worker);
-        let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream)).await;
+        let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream, &mut early)).await;
         match outcome {
             Ok(()) => {}
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
@@ -214,13 +215,14 @@ impl Forward {
         failed_before(ProxyError::NodeClosed, whole)
     }
 
-    /// Streams what is left of the request's body. A node that stops reading may have answered early, so its failure to
-    /// take more is not the end: the answer is read all the same.
+    /// Streams what is left of the request's body until all of it is sent or the node answers, which it may do early:
+    /// what it has said by then goes to `early`. Its failure to take more is not the end, the answer is read all the same.
     async fn send_body(
         &mut self,
         worker: &Rc<Worker>,
         client: &mut Client,
-        node: &mut NodeConnection,
+        node: &mut Stream,
+        early: &mut Vec<u8>,
     ) -> Result<(), Failed> {
         if self.expects_continue && client.inbox.bytes.is_empty() {
             let limit = worker.shared.config.idle_timeout;
@@ -236,18 +238,23 @@ impl Forward {
             }
             let rest = piece.split_off(taken);
             client.deadline.set(config.response_timeout);
-            let written = write_node(&mut node.stream, &mut client.deadline, &piece).await;
+            let written = write_body(node, &mut client.deadline, &piece, early).await;
             client.inbox.bytes = rest;
             match written {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(ProxyError::NodeTimeout.into()),
-                Ok(()) if !self.body.is_done() => {}
+                Ok(true) if !self.body.is_done() => {}
                 _ => return Ok(()),
             }
             client.deadline.set(config.idle_timeout);
-            piece = match client.read_some().await {
-                Piece::Bytes(bytes) => bytes,
-                Piece::Late => return Err(ProxyError::BodyTimeout.into()),
-                Piece::Gone => return Err(Failed::Midway),
+            let read = poll_fn(|cx| match poll_early(node, cx, early) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => client.poll_some(cx).map(Some),
+            });
+            piece = match read.await {
+                None => return Ok(()),
+                Some(Piece::Bytes(bytes)) => bytes,
+                Some(Piece::Late) => return Err(ProxyError::BodyTimeout.into()),
+                Some(Piece::Gone) => return Err(Failed::Midway),
             };
         }
     }
@@ -264,23 +271,41 @@ fn failed_before(error: ProxyError, whole: bool) -> Attempt {
 }
 
 /// Writes all of `bytes`, unless the node has not taken them when the deadline passes.
-async fn write_node(stream: &mut Stream, deadline: &mut Deadline, bytes: &[u8]) -> io::Result<()> {
+async fn write_node(node: &mut Stream, deadline: &mut Deadline, bytes: &[u8]) -> io::Result<()> {
     let mut written = 0;
-    poll_fn(|cx| {
-        while written < bytes.len() {
-            match Pin::new(&mut *stream).poll_write(cx, &bytes[written..]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => written += count,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-            }
-        }
-        match Pin::new(&mut *stream).poll_flush(cx) {
-            Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-            done => done,
-        }
+    poll_fn(|cx| match poll_write_all(node, cx, bytes, &mut written) {
+        Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        done => done,
     })
     .await
+}
+
+/// As [`write_node`], but gives up with `false` when the node answers instead of taking more.
+async fn write_body(node: &mut Stream, deadline: &mut Deadline, bytes: &[u8], early: &mut Vec<u8>) -> io::Result<bool> {
+    let mut written = 0;
+    poll_fn(|cx| match poll_write_all(node, cx, bytes, &mut written) {
+        Poll::Ready(done) => Poll::Ready(done.map(|()| true)),
+        Poll::Pending if poll_early(node, cx, early).is_ready() => Poll::Ready(Ok(false)),
+        Poll::Pending => deadline.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+    })
+    .await
+}
+
+fn poll_write_all(node: &mut Stream, cx: &mut Context<'_>, bytes: &[u8], written: &mut usize) -> Poll<io::Result<()>> {
+    while *written < bytes.len() {
+        match ready!(Pin::new(&mut *node).poll_write(cx, &bytes[*written..]))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => *written += count,
+        }
+    }
+    Pin::new(node).poll_flush(cx)
+}
+
+/// Takes what a node says before it has the whole body; pending while it says nothing. Ready without new bytes when it
+/// closed the connection, which reading on will show again.
+fn poll_early(node: &mut Stream, cx: &mut Context<'_>, early: &mut Vec<u8>) -> Poll<()> {
+    node.poll_read_scratch(cx, |_, bytes| early.extend_from_slice(bytes))
+        .map(drop)
 }
 
 /// Why no head of an answer came.
@@ -300,6 +325,8 @@ struct Relay<'w> {
     head_only: bool,
     old_client: bool,
     keep_alive: bool,
+    /// Of the request's body nothing is missing: else neither connection can carry another request.
+    body_sent: bool,
     /// Something came from the node.
     heard: bool,
     /// An unfinished head.
@@ -322,8 +349,8 @@ impl<'w> Relay<'w> {
             class: forward.class,
             head_only: forward.head_only,
             old_client: forward.old_client,
-            // What a client still sends of a body that nobody reads would look like its next request.
-            keep_alive: forward.keep_alive && forward.body.is_done(),
+            keep_alive: forward.keep_alive,
+            body_sent: forward.body.is_done(),
             heard: false,
             partial: Vec::new(),
             pending: Vec::new(),
@@ -336,13 +363,23 @@ impl<'w> Relay<'w> {
         }
     }
 
-    /// Waits for the answer's head and passes it on together with what came of the body.
+    /// Waits for the answer's head, whose start may be here already, and passes it on together with what came of the
+    /// body.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         client: &mut Client,
         node: &mut Stream,
+        early: &mut Vec<u8>,
     ) -> Poll<Result<(), HeadFailure>> {
+        if !early.is_empty() {
+            self.heard = true;
+            match self.take_head(cx, client, &std::mem::take(early)) {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => {}
+                Err(failure) => return Poll::Ready(Err(failure)),
+            }
+        }
         loop {
             let polled = node.poll_read_scratch(cx, |cx, bytes| {
                 if bytes.is_empty() {
@@ -413,8 +450,9 @@ impl<'w> Relay<'w> {
             }
             framing => framing,
         };
-        self.client_keeps = self.keep_alive && framing != Framing::UntilClose && !self.worker.is_stopping();
-        self.node_keeps = head.keep_alive;
+        self.client_keeps =
+            self.keep_alive && self.body_sent && framing != Framing::UntilClose && !self.worker.is_stopping();
+        self.node_keeps = head.keep_alive && self.body_sent;
         let mut out = Vec::with_capacity(head.len + 64);
         let api = if self.class == Class::V4 { "4" } else { "3" };
         write_response(&mut out, head, framing, !self.client_keeps, api);

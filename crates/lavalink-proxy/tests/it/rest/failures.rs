@@ -207,6 +207,27 @@ async fn what_follows_of_a_body_that_the_node_refused_is_not_taken_for_a_request
 }
 
 #[tokio::test]
+async fn an_answer_before_the_end_of_the_body_reaches_a_client_that_is_still_sending() {
+    let answer = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 4\r\n\r\nmuch".to_vec();
+    // It keeps its connection open, and reads on as far as it pleases.
+    let node = ScriptedNode::start(move |_| Script::Answer(answer.clone())).await;
+    let proxy = ProxyUnderTest::builder(&[]).add(node.config("n0")).start().await;
+    let mut client = proxy.raw().await;
+    client
+        .write(request("POST", "/v4/x", "Content-Length: 100000\r\n") + &long_text(1000))
+        .await
+        .unwrap();
+    let answer = client.read_answer(SOON).await;
+    assert_eq!((answer.status(), body(&answer)), (Some(413), &b"much"[..]));
+    assert_eq!(answer.header("connection"), Some("close"));
+    // What it goes on sending does not reset the connection; it ends properly.
+    client.write(long_text(50_000)).await.unwrap();
+    client.half_close().await.unwrap();
+    let (rest, closed) = client.read_to_end(SOON).await;
+    assert!(closed && rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
 async fn an_answer_cut_off_by_the_node_is_cut_off_for_the_client() {
     let node = sim_v4().await;
     let proxy = ProxyUnderTest::start(&[&node]).await;
