@@ -11,10 +11,11 @@ use lavalink_protocol::detect::{Binding, Class};
 use lavalink_protocol::envelope::{Envelope, Op};
 use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
 use lavalink_protocol::message::Ready;
+use lavalink_protocol::stats::Stats;
 use lavalink_protocol::ws::{self, FrameError, From, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::health::Signal;
-use proxy_core::pool::{LinkGuard, NodeId};
+use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::tenant::Tenant;
 
 use super::dial::{self, NodeSocket};
@@ -167,6 +168,7 @@ struct Tunnel {
 struct About {
     worker: Rc<Worker>,
     node: NodeId,
+    key: LinkKey,
     tenant: Arc<Tenant>,
     user: UserId,
     client_name: Option<Box<str>>,
@@ -212,6 +214,7 @@ impl Tunnel {
         let about = About {
             worker: Rc::clone(&worker),
             node,
+            key: LinkKey(worker.connection_id()),
             tenant: Arc::clone(&handshake.tenant),
             user,
             client_name: handshake.client_name.clone(),
@@ -274,7 +277,7 @@ impl Tunnel {
         let (mut plain, mut masked) = (Vec::new(), Vec::new());
         ws::write_frame(&mut plain, Opcode::Ping, b"");
         ws::write_masked_frame(&mut masked, Opcode::Ping, b"", [0; 4]);
-        (self.side.unanswered, self.node.unanswered) = (true, true);
+        (self.side.unanswered, self.node.unanswered) = (!self.is_paused(), true);
         // A socket that cannot be written to shows when it is read next, or when the answer stays away.
         self.side.out.write(cx, &mut self.side.client.stream, &plain).ok();
         self.node.out.write(cx, &mut self.node.socket, &masked).ok();
@@ -367,6 +370,7 @@ impl Tunnel {
     async fn finish(mut self, end: Ended) {
         let shared = &self.worker.shared;
         shared.socket_closed(&self.caller, self.binding);
+        shared.note_pool(|pool| pool.link_closed(self.about.node, self.about.key));
         for entry in self.about.entry.iter().chain(&self.about.alias) {
             shared.directory.remove(&entry.id);
         }
@@ -435,10 +439,22 @@ impl About {
         }
     }
 
+    /// The node's load, for placement. How many of its players are this client's is not known here.
+    fn note_stats(&self, payload: &[u8]) {
+        if let Ok(stats) = Stats::read(payload) {
+            self.worker.shared.link_reported(self.node, self.key, 0, stats);
+        }
+    }
+
     /// A node's message; `false` keeps it from the client.
     fn note_message(&mut self, record: &crate::usage::ConnectionRecord, payload: &[u8]) -> bool {
-        if self.entry.is_some() || Envelope::read(payload).op != Op::Ready {
-            return true;
+        match Envelope::read(payload).op {
+            Op::Stats => {
+                self.note_stats(payload);
+                return true;
+            }
+            Op::Ready if self.entry.is_none() => {}
+            _ => return true,
         }
         let Ok(ready) = Ready::read(payload) else { return true };
         let route = Route {
