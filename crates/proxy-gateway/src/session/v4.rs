@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::Range;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,7 @@ use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::links::LinkId;
 use proxy_core::session::machine::{CLOSE_NODE_LOST, Disposition, Effect, EndReason, Input, LinkLoss, Machine};
 use proxy_core::session::resume::ResumeQueue;
+use tokio::io::AsyncWrite;
 
 use super::dial::NodeSocket;
 use super::directory::{SessionEntry, Settings};
@@ -706,32 +708,36 @@ pub(crate) async fn close_with(side: &mut ClientSide, code: u16, reason: &str) {
     .await;
 }
 
-/// Lets a close frame leave and waits for the client's own, within a limit. What comes meanwhile is read and thrown away,
-/// so that closing does not destroy the close frame on its way.
+/// Lets a close frame leave, says that nothing follows, and waits for the client to end its side too, within a limit: of
+/// the two the server closes first. What comes meanwhile is read and thrown away, so that closing does not destroy the
+/// close frame on its way.
 pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) {
     let id = side.client.record.id;
-    let mut left = CLOSE_BYTES;
+    let (mut left, mut said, mut heard_end) = (CLOSE_BYTES, false, false);
     let work = poll_fn(|cx| {
-        let ClientSide {
-            client, out, inbound, ..
-        } = &mut *side;
-        if let Poll::Ready(Err(_)) = out.poll_flush(cx, &mut client.stream) {
-            return Poll::Ready(());
-        }
-        loop {
-            let mut heard = Heard::default();
-            let read = client.stream.poll_read_scratch(cx, |_, bytes| {
-                left = left.saturating_sub(bytes.len());
-                // After a malformed frame nothing that follows makes sense: it ends with the socket.
-                let ended = heard.feed(inbound, bytes).is_ok() && heard.end.is_some();
-                !bytes.is_empty() && left > 0 && !ended
-            });
-            match read {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+        let ClientSide { client, out, .. } = &mut *side;
+        if !said {
+            match out.poll_flush(cx, &mut client.stream) {
+                Poll::Ready(Ok(())) => match Pin::new(&mut client.stream).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => said = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                },
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
             }
         }
+        while !heard_end {
+            match client.stream.poll_read_scratch(cx, |_, bytes| bytes.len()) {
+                Poll::Ready(Ok(read)) => {
+                    left = left.saturating_sub(read);
+                    heard_end = read == 0 || left == 0;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        if said && heard_end { Poll::Ready(()) } else { Poll::Pending }
     });
     tokio::time::timeout(CLOSE_LIMIT, work).await.ok();
     worker.connection_closed(id);

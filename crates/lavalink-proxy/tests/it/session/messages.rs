@@ -234,6 +234,33 @@ async fn a_client_that_does_not_read_is_given_up_and_the_others_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_larger_than_the_queue_does_not_make_its_reader_a_slow_one() {
+    let node = sim_v4().await;
+    let proxy = ProxyUnderTest::builder(&[&node])
+        .configure(|config| config.client_queue_bytes = 100_000)
+        .start()
+        .await;
+    let mut client = raw_session(&proxy).await;
+    // More than the buffers of both sockets take.
+    let huge = event(&"z".repeat(15_000_000));
+    assert!(node.push(&node.sessions()[0].id, huge));
+    assert!(client.read_until(br#"zzz","op":"event""#, SOON).await.is_some());
+    assert_eq!(proxy.shared().directory.len(), 1);
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered_and_the_socket_ends_at_once() {
+    let node = sim_v4().await;
+    let proxy = ProxyUnderTest::start(&[&node]).await;
+    let mut client = raw_session(&proxy).await;
+    let begun = std::time::Instant::now();
+    let goodbye = frame(Opcode::Close, &ws::close_payload(1000, ""));
+    client.write(goodbye).await.unwrap();
+    assert!(client.read_to_end(SOON).await.1);
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays() {
     let node = sim_v4().await;
     let proxy = ProxyUnderTest::builder(&[&node])
