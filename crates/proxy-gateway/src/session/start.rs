@@ -29,6 +29,8 @@ use crate::worker::{Ask, Mailbox, Stop, Worker};
 
 /// A session or tunnel is tried on so many nodes before its client is refused.
 const MAX_TRIES: usize = 3;
+/// Bytes that a node may send before its `ready`, which comes first or right after a `stats`.
+const MAX_BEFORE_READY: usize = 1024 * 1024;
 
 /// A handshake that passed Lavalink's checks.
 pub(crate) struct Handshake {
@@ -254,11 +256,14 @@ async fn open_link_on(
     pool.node.gauges.placed(1);
     let mut socket = dial::open(worker, &pool.node, &pool.ledger, "/v4/websocket", fields).await?;
     let limit = worker.shared.config.connect_timeout;
-    match timeout(limit, read_ready(worker, &mut socket)).await {
-        Ok(Ok(session)) => Ok((socket, session)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(ProxyError::NodeTimeout),
-    }
+    let error = match timeout(limit, read_ready(worker, &mut socket)).await {
+        Ok(Ok(session)) => return Ok((socket, session)),
+        Ok(Err(error)) => error,
+        Err(_) => ProxyError::NodeTimeout,
+    };
+    // Its HTTP side may be well while its sessions are not.
+    worker.shared.node_failed(node);
+    Err(error)
 }
 
 /// Waits for the node's `ready`. Everything read, the `ready` too, stays for the session to read again.
@@ -280,6 +285,9 @@ async fn read_ready(worker: &Worker, socket: &mut NodeSocket) -> Result<NodeSess
         });
         if read.await.map_err(|_| ProxyError::NodeClosed)? == 0 {
             return Err(ProxyError::NodeClosed);
+        }
+        if socket.early.len() > MAX_BEFORE_READY {
+            return Err(ProxyError::NodeAnswer);
         }
     }
 }

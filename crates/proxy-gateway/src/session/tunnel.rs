@@ -358,7 +358,13 @@ impl Tunnel {
         node.unanswered = false;
         node.record.traffic.messages_in.add(passed.messages);
         side.client.record.traffic.messages_out.add(passed.messages);
-        node.out.write(cx, &mut node.socket, &passed.pongs).ok();
+        if !passed.pongs.is_empty() {
+            node.out.write(cx, &mut node.socket, &passed.pongs).ok();
+            // More than ops alone can make wait: it sends pings and reads no answers.
+            if node.out.len() > 2 * NODE_QUEUE + self.worker.shared.config.max_client_message {
+                return Poll::Ready(Some(Ended::NodeLost));
+            }
+        }
         Poll::Ready(match (fed, passed.closed) {
             (Err(_), _) => Some(Ended::NodeLost),
             (Ok(()), Some(code)) => Some(Ended::Node(code)),

@@ -47,6 +47,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How much is read and thrown away meanwhile.
 const CLOSE_BYTES: usize = 256 * 1024;
 
+/// Pings and pongs that may wait for a node that does not read; nothing else is sent to it here.
+const LINK_QUEUE: usize = 64 * 1024;
+
 /// The client's end of a session.
 pub(crate) struct ClientSide {
     pub(crate) client: Client,
@@ -642,6 +645,11 @@ impl Session {
         link.record.traffic.messages_in.add(relayed.received);
         if !relayed.pongs.is_empty() {
             link.out.write(cx, &mut link.socket, &relayed.pongs).ok();
+            if link.out.len() > LINK_QUEUE {
+                tracing::warn!(session = %self.entry.id, "a node sends pings and reads no answers");
+                self.link_lost(LinkLoss::Broken);
+                return true;
+            }
         }
         if let Some(side) = &self.side {
             side.client.record.traffic.messages_out.add(relayed.forwarded);
@@ -763,7 +771,7 @@ pub(crate) enum End {
     Binary,
 }
 
-/// Pongs that are kept for one read; a client that floods pings gets no more of them than this.
+/// Bytes of pongs that are kept for one read; who floods pings gets no more of them than this.
 const MAX_PONGS: usize = 4096;
 
 impl Sink for Heard {
@@ -880,12 +888,14 @@ impl Sink for Relay<'_, '_> {
                 self.relayed.received += 1;
                 self.take_message(frame);
             }
-            Opcode::Ping => ws::write_masked_frame(&mut self.relayed.pongs, Opcode::Pong, frame.payload(), [0; 4]),
+            Opcode::Ping if self.relayed.pongs.len() < MAX_PONGS => {
+                ws::write_masked_frame(&mut self.relayed.pongs, Opcode::Pong, frame.payload(), [0; 4]);
+            }
             Opcode::Close => {
                 self.relayed.closed = Some(ws::read_close(frame.payload()).map_or(1002, |(code, _)| code));
                 return false;
             }
-            Opcode::Pong | Opcode::Binary | Opcode::Continuation => {}
+            Opcode::Ping | Opcode::Pong | Opcode::Binary | Opcode::Continuation => {}
         }
         true
     }
