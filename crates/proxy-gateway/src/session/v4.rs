@@ -453,6 +453,8 @@ impl Session {
             self.side = self.returning.take();
             self.mail = u64::MAX;
             self.ready_at.clear();
+            // The end of the parking that is over now.
+            self.wake.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
             self.worker.shared.socket_opened(&self.caller, self.binding());
             self.handle(Input::ClientBack);
