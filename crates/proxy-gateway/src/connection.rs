@@ -186,14 +186,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
             }
             Next::Respond { bytes, close, body } => respond_with(&worker, &mut client, &bytes, close, body).await,
             Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after).await,
-            Next::Settle(settle) => {
-                // The request is looked at once more when its session knows where it belongs.
-                if settle.wait(&worker).await {
-                    Kept::Yes
-                } else {
-                    Kept::No
-                }
-            }
+            Next::Settle(settle) => match settle.wait(&worker).await {
+                // The request, still unread, is looked at once more now that its session knows where it belongs.
+                None => Kept::Yes,
+                Some(refusal) => respond_with(&worker, &mut client, &refusal, true, BodyLeft::UntilClose).await,
+            },
         };
         match kept {
             Kept::Yes if worker.is_stopping() => break,

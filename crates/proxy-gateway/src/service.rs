@@ -15,7 +15,7 @@ use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
 use proxy_core::tenant::{AuthFailure, Tenant};
 
-use crate::error::ProxyError;
+use crate::error::{Answer, ProxyError};
 use crate::local;
 use crate::respond::{self, To};
 use crate::rest::body::BodyLeft;
@@ -77,20 +77,37 @@ pub(crate) struct After {
 pub(crate) struct Settle {
     session: Arc<SessionEntry>,
     bind: Class,
+    /// The path as the client sent it, and whether the request was a HEAD; for the error object.
+    path: Box<str>,
+    head_only: bool,
 }
 
-/// How long a request waits for its session to settle before it is decided on with what is known.
+/// How long a request waits for its session to settle before it is refused.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Settle {
-    /// Whether the session settled in time.
-    pub(crate) async fn wait(self, worker: &Worker) -> bool {
+    /// Waits until the session settled or ended, for the request to be decided on anew; else the answer to give.
+    pub(crate) async fn wait(self, worker: &Worker) -> Option<Vec<u8>> {
         let changed = self.session.changed.notified();
-        if self.session.route().is_some() {
-            return true;
+        // A session that ended after it was looked up has nobody left to say that it changed.
+        if self.session.route().is_some() || worker.shared.directory.get(self.session.id.as_str()).is_none() {
+            return None;
         }
         worker.ask(&self.session, Ask::Bind(self.bind));
-        tokio::time::timeout(SETTLE_LIMIT, changed).await.is_ok()
+        match tokio::time::timeout(SETTLE_LIMIT, changed).await {
+            Ok(()) => None,
+            Err(_) => Some(self.refusal(worker)),
+        }
+    }
+
+    fn refusal(&self, worker: &Worker) -> Vec<u8> {
+        let to = To {
+            class: self.bind,
+            path: &self.path,
+            keep_alive: false,
+            head_only: self.head_only,
+        };
+        refusal(worker, &ProxyError::NodeTimeout, to).0
     }
 }
 
@@ -107,14 +124,19 @@ pub(crate) fn refuse_unread(worker: &Worker, error: &ProxyError) -> Next {
 }
 
 fn refuse(worker: &Worker, error: &ProxyError, to: To<'_>, body: BodyLeft) -> Next {
-    let (bytes, answer) = respond::error(error, to);
-    worker.shared.refusals.count(&answer);
-    tracing::debug!(%error, reason = answer.reason, path = to.path, "request refused");
+    let (bytes, answer) = refusal(worker, error, to);
     Next::Respond {
         bytes,
         close: answer.close,
         body,
     }
+}
+
+fn refusal(worker: &Worker, error: &ProxyError, to: To<'_>) -> (Vec<u8>, Answer) {
+    let (bytes, answer) = respond::error(error, to);
+    worker.shared.refusals.count(&answer);
+    tracing::debug!(%error, reason = answer.reason, path = to.path, "request refused");
+    (bytes, answer)
 }
 
 /// Decides on what stands at the start of `bytes`.
@@ -414,7 +436,16 @@ impl<'r> Request<'r> {
             .evidence
             .or_else(|| lavalink_protocol::late::evidence_from_body(&route, self.rest))
             .or_else(|| detected.session.as_ref().map(|_| detected.class))?;
-        Some(Settle { session, bind: told })
+        Some(self.settle(session, told))
+    }
+
+    fn settle(&self, session: Arc<SessionEntry>, bind: Class) -> Settle {
+        Settle {
+            session,
+            bind,
+            path: self.path.into(),
+            head_only: self.method == Method::Head,
+        }
     }
 
     fn of_session(
@@ -438,7 +469,7 @@ impl<'r> Request<'r> {
             (Some(routed), _) => routed,
             // An earlier request has told its version, and its link is being opened. (A legacy node gives it no id.)
             (None, Some(bind @ (Class::V4 | Class::V3))) => {
-                return Ok((Next::Settle(Settle { session: entry, bind }), 0));
+                return Ok((Next::Settle(self.settle(entry, bind)), 0));
             }
             (None, _) => return Err(ProxyError::SessionNotFound.into()),
         };
