@@ -379,6 +379,8 @@ impl Tunnel {
         shared.note_pool(|pool| pool.link_closed(self.about.node, self.about.key));
         for entry in self.about.entry.iter().chain(&self.about.alias) {
             shared.directory.remove(&entry.id);
+            // A request that waits for it is decided on without it.
+            entry.changed.notify_waiters();
         }
         tracing::debug!(connection = self.about.connection, ?end, "tunnel ended");
         let (to_client, to_node) = match end {

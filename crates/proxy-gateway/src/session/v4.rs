@@ -690,6 +690,8 @@ impl Session {
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
+        // A request that waits for it is decided on without it.
+        self.entry.changed.notify_waiters();
         // Whoever asked for the session while it ended gets a new one.
         while let Some(ask) = self.asks.take() {
             if let Ask::Resume(returning) = ask {
