@@ -52,10 +52,11 @@ impl Inbox {
     /// Decides on `whole` and keeps what of it was not used.
     fn decide(&mut self, worker: &Rc<Worker>, record: &ConnectionRecord, whole: &[u8]) -> Option<Next> {
         match service::decide(worker, record, whole) {
-            Step::More { body } => {
+            Step::More { body, expects_continue } => {
+                let first = self.wanted == 0;
                 (self.looked_at, self.wanted) = (true, body);
                 self.bytes = whole.to_vec();
-                None
+                (first && expects_continue).then_some(Next::Continue)
             }
             Step::Next { next, used } => {
                 (self.looked_at, self.wanted) = (false, 0);
@@ -186,6 +187,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
             }
             Next::Respond { bytes, close, body } => respond_with(&worker, &mut client, &bytes, close, body).await,
             Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after).await,
+            Next::Continue => {
+                let limit = worker.shared.config.header_timeout;
+                match client.write(CONTINUE, limit).await {
+                    Ok(()) => client.deadline.set(limit),
+                    Err(()) => break,
+                }
+                continue;
+            }
             Next::Settle(settle) => match settle.wait(&worker).await {
                 // The request, still unread, is looked at once more now that its session knows where it belongs.
                 None => Kept::Yes,

@@ -36,6 +36,8 @@ pub(crate) enum Step {
     More {
         /// Bytes that head and body take together, when a body is waited for; 0 while the head is unfinished.
         body: usize,
+        /// The client sends none of that body before it is told to.
+        expects_continue: bool,
     },
     /// A request, and how many bytes of it were used.
     Next {
@@ -63,6 +65,8 @@ pub(crate) enum Next {
     Handshake(Box<Handshake>),
     /// Let a session settle, then decide anew.
     Settle(Settle),
+    /// Tell the client to send its body, then read on.
+    Continue,
 }
 
 /// What a session must learn when a request to its player was answered.
@@ -145,7 +149,12 @@ pub(crate) fn decide(worker: &Rc<Worker>, record: &ConnectionRecord, bytes: &[u8
     let mut slots = header_slots();
     let head = match RequestHead::read(bytes, &mut slots) {
         Ok(Some(head)) if head.len <= limit => head,
-        Ok(None) if bytes.len() <= limit => return Step::More { body: 0 },
+        Ok(None) if bytes.len() <= limit => {
+            return Step::More {
+                body: 0,
+                expects_continue: false,
+            };
+        }
         Ok(_) => return unread(worker, &ProxyError::HeadTooLarge, bytes),
         Err(error) => return unread(worker, &error.into(), bytes),
     };
@@ -219,6 +228,7 @@ impl<'r> Request<'r> {
             }
             Err(Halt::Body(needed)) => Step::More {
                 body: self.head.len + needed,
+                expects_continue: self.head.expect_continue && self.rest.is_empty(),
             },
             Err(Halt::Error(error)) => {
                 self.record.traffic.requests.add(1);

@@ -235,3 +235,26 @@ async fn a_session_update_is_understood_however_its_body_arrives() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_send_the_body_of_a_session_update() {
+    let node = sim_v4().await;
+    let proxy = ProxyUnderTest::start(&[&node]).await;
+    let client = proxy.connect().await;
+    let mut raw = proxy.raw().await;
+    for (framing, body) in [
+        ("Content-Length: 17", "{\"resuming\":true}"),
+        ("Transfer-Encoding: chunked", "11\r\n{\"resuming\":true}\r\n0\r\n\r\n"),
+    ] {
+        raw.write(format!(
+            "PATCH {} HTTP/1.1\r\nHost: proxy\r\nAuthorization: {PASSWORD}\r\nExpect: 100-continue\r\n{framing}\r\n\r\n",
+            client.session_path("")
+        ))
+        .await
+        .unwrap();
+        let told = raw.read_until(b"\r\n\r\n", SOON).await.unwrap();
+        assert_eq!(told, b"HTTP/1.1 100 Continue\r\n\r\n", "{framing}");
+        raw.write(body).await.unwrap();
+        assert_eq!(raw.read_answer(SOON).await.status(), Some(200), "{framing}");
+    }
+}
