@@ -38,7 +38,7 @@ pub(crate) async fn start(
     user: UserId,
 ) {
     let class = worker.shared.config.default_class;
-    if start::write_switching(&mut client, &start::switching(class, &handshake.accept, false))
+    if start::write_switching(&worker, &mut client, &start::switching(class, &handshake.accept, false))
         .await
         .is_err()
     {

@@ -151,7 +151,7 @@ async fn start_v4(
     let mut client = client;
     match open_link(&worker, &handshake.tenant, &handshake.fields).await {
         Ok((node, socket, node_session)) => {
-            if write_switching(&mut client, &switching(Class::V4, &handshake.accept, false))
+            if write_switching(&worker, &mut client, &switching(Class::V4, &handshake.accept, false))
                 .await
                 .is_err()
             {
@@ -315,32 +315,46 @@ pub(crate) fn switching(class: Class, accept: &[u8; 28], resumed: bool) -> Vec<u
     out
 }
 
-pub(crate) async fn write_switching(client: &mut Client, bytes: &[u8]) -> std::io::Result<()> {
-    client.stream.write_all(bytes).await?;
-    client.stream.flush().await
+/// Writes the answer to a handshake.
+///
+/// # Errors
+/// When the client is gone, or takes longer to read it than it had to send its request's head.
+pub(crate) async fn write_switching(worker: &Worker, client: &mut Client, bytes: &[u8]) -> std::io::Result<()> {
+    let work = async {
+        client.stream.write_all(bytes).await?;
+        client.stream.flush().await
+    };
+    timeout(worker.shared.config.header_timeout, work).await?
+}
+
+/// Writes the last bytes of a connection and says that nothing follows, as far as the client takes it.
+async fn write_last(worker: &Worker, mut client: Client, bytes: &[u8]) {
+    let id = client.record.id;
+    let work = async {
+        client.stream.write_all(bytes).await.ok();
+        client.stream.shutdown().await.ok();
+    };
+    timeout(worker.shared.config.header_timeout, work).await.ok();
+    worker.connection_closed(id);
 }
 
 /// Answers a handshake that cannot be served.
-pub(crate) async fn refuse(worker: &Worker, mut client: Client, error: &ProxyError, handshake: &Handshake) {
+pub(crate) async fn refuse(worker: &Worker, client: Client, error: &ProxyError, handshake: &Handshake) {
     let (bytes, answer) = respond::error(error, handshake.to());
     worker.shared.refusals.count(&answer);
     tracing::info!(connection = client.record.id, %error, reason = answer.reason, "handshake refused");
-    client.stream.write_all(&bytes).await.ok();
-    client.stream.shutdown().await.ok();
-    worker.connection_closed(client.record.id);
+    write_last(worker, client, &bytes).await;
 }
 
 /// Lavalink accepts a `User-Id` that is no number and closes the socket with 1011.
-async fn refuse_user(worker: &Worker, mut client: Client, handshake: &Handshake) {
+async fn refuse_user(worker: &Worker, client: Client, handshake: &Handshake) {
     let class = handshake.class.unwrap_or(Class::V4);
     let cause = CloseCause::UserIdNotNumeric;
     worker.shared.refusals.count_close(cause);
     let mut bytes = switching(class, &handshake.accept, false);
     let (code, reason) = cause.code();
     ws::write_frame(&mut bytes, Opcode::Close, &ws::close_payload(code, reason));
-    write_switching(&mut client, &bytes).await.ok();
-    client.stream.shutdown().await.ok();
-    worker.connection_closed(client.record.id);
+    write_last(worker, client, &bytes).await;
 }
 
 /// After a resume every player gets one `playerUpdate`, made from the node's own answer.

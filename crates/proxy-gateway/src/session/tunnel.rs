@@ -53,7 +53,7 @@ pub(crate) async fn start(
     let (caller, binding) = (handshake.caller(&client, user), binding(&handshake, class));
     worker.shared.socket_opened(&caller, binding);
     let switching = start::switching(class, &handshake.accept, socket.resumed == Some(true));
-    if start::write_switching(&mut client, &switching).await.is_err() {
+    if start::write_switching(&worker, &mut client, &switching).await.is_err() {
         worker.shared.socket_closed(&caller, binding);
         return worker.connection_closed(client.record.id);
     }

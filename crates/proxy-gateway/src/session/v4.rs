@@ -749,7 +749,11 @@ pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) 
                 Poll::Pending => break,
             }
         }
-        if said && heard_end { Poll::Ready(()) } else { Poll::Pending }
+        if said && heard_end {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     });
     tokio::time::timeout(CLOSE_LIMIT, work).await.ok();
     worker.connection_closed(id);
