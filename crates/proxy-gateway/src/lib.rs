@@ -205,8 +205,5 @@ async fn run_worker(
             () = worker.stop_requested() => break,
         }
     }
-    let limit = tokio::time::Instant::now() + worker.shared.config.shutdown_timeout;
-    while worker.busy() > 0 && tokio::time::Instant::now() < limit {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    worker.drained().await;
 }

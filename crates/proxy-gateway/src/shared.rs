@@ -58,6 +58,8 @@ pub struct Shared {
     /// Whether any socket was opened on a bare `/v4` or `/v3`: without one, versioned paths need no memory.
     any_base: AtomicBool,
     stopping: AtomicBool,
+    /// Workers that still have connections or sessions once a shutdown began.
+    busy_workers: AtomicUsize,
     workers: Vec<mpsc::Sender<WorkerMessage>>,
 }
 
@@ -97,6 +99,7 @@ impl Shared {
             bindings: Mutex::new(Bindings::new(BindingSettings::default())),
             any_base: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            busy_workers: AtomicUsize::new(threads),
             workers,
             nodes,
             config,
@@ -120,6 +123,20 @@ impl Shared {
             // A worker that is gone has stopped.
             worker.blocking_send(WorkerMessage::Shutdown).ok();
         }
+    }
+
+    /// A worker has nothing more to do, or has again.
+    pub(crate) fn worker_idles(&self, idle: bool) {
+        if idle {
+            self.busy_workers.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.busy_workers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// No worker has anything to do any more.
+    pub(crate) fn all_workers_idle(&self) -> bool {
+        self.busy_workers.load(Ordering::Relaxed) == 0
     }
 
     /// Returns the message when the worker cannot take it.

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
@@ -22,6 +23,9 @@ use crate::usage::ClientLedger;
 
 /// Messages from other threads that may wait for a worker; asks are rare, so a full queue means a stuck worker.
 pub(crate) const INBOX: usize = 4096;
+
+/// How often a worker that stops looks whether all is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 /// What other threads ask of a worker.
 pub(crate) enum WorkerMessage {
@@ -210,9 +214,26 @@ impl Worker {
         self.connections.borrow_mut().remove(&id);
     }
 
-    /// Connections and sessions that are still there.
-    pub(crate) fn busy(&self) -> usize {
-        self.connections.borrow().len() + self.sessions.borrow().len()
+    /// No connection and no session is there any more.
+    fn is_idle(&self) -> bool {
+        self.connections.borrow().is_empty() && self.sessions.borrow().is_empty()
+    }
+
+    /// Returns once no worker has connections or sessions any more, or after `server.shutdown_timeout`. They wait for
+    /// each other: the socket of a client that resumed may belong to the runtime of another worker than its session.
+    pub(crate) async fn drained(&self) {
+        let limit = tokio::time::Instant::now() + self.shared.config.shutdown_timeout;
+        let mut idle = false;
+        loop {
+            if self.is_idle() != idle {
+                idle = !idle;
+                self.shared.worker_idles(idle);
+            }
+            if self.shared.all_workers_idle() || tokio::time::Instant::now() >= limit {
+                return;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
     }
 
     pub(crate) fn session_opened(&self, id: SessionId) -> Rc<Mailbox<Ask>> {
