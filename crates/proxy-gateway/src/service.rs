@@ -256,7 +256,6 @@ impl<'r> Request<'r> {
 
     fn detect(&self, caller: Option<&Caller>) -> Detected<'r> {
         let known = &self.head.known;
-        let forced = text(known.lavalink_version).and_then(forced_class);
         let request = detect::Request {
             method: self.method,
             path: self.path,
@@ -267,7 +266,8 @@ impl<'r> Request<'r> {
             num_shards: known.num_shards.is_some(),
             client_name: text(known.client_name),
             user_agent: text(known.user_agent),
-            forced,
+            // A client does not choose for the operator.
+            forced: None,
             mount: &self.shared.config.mount,
         };
         let versioned = self.path.contains("/v4/") || self.path.contains("/v3/");
@@ -388,11 +388,7 @@ impl<'r> Request<'r> {
 
     fn rest(&self, detected: &Detected<'_>, class: Class, tenant: &Arc<Tenant>) -> Result<(Next, usize), Halt> {
         self.label(tenant, class);
-        if let Framing::Length(length) = self.head.framing
-            && length > self.shared.config.max_body_bytes as u64
-        {
-            return Err(ProxyError::BodyTooLarge.into());
-        }
+        self.check_length()?;
         if let Some(settle) = self.settle_undecided(detected, tenant) {
             return Ok((Next::Settle(settle), 0));
         }
@@ -412,6 +408,16 @@ impl<'r> Request<'r> {
         };
         let node = self.shared.choose_request(class, source, tenant.nodes.as_deref())?;
         self.forward(detected, class, tenant, &detected.path, node, true, None)
+    }
+
+    /// A length over the limit is refused by its announcement; chunks are counted as they come.
+    fn check_length(&self) -> Result<(), Halt> {
+        match self.head.framing {
+            Framing::Length(length) if length > self.shared.config.max_body_bytes as u64 => {
+                Err(ProxyError::BodyTooLarge.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn respond_local(&self, bytes: Vec<u8>) -> Result<(Next, usize), Halt> {
@@ -438,8 +444,8 @@ impl<'r> Request<'r> {
             .clone()
             .and_then(|range| self.shared.directory.get(&detected.path[range]));
         let session = match named {
-            Some(entry) if entry.class().is_none() => entry,
-            Some(_) => return None,
+            Some(entry) if entry.tenant != tenant.id || entry.class().is_some() => return None,
+            Some(entry) => entry,
             None => self.shared.undecided_of(&caller)?,
         };
         let told = detected
@@ -572,6 +578,7 @@ impl<'r> Request<'r> {
     fn administer(&self, detected: &Detected<'_>, tenant: &Arc<Tenant>) -> Result<(Next, usize), Halt> {
         let node = local::administered_node(self.shared, self.head, tenant).ok_or(ProxyError::NodeAdministration)?;
         self.label(tenant, detected.class);
+        self.check_length()?;
         self.forward(detected, detected.class, tenant, &detected.path, node, false, None)
     }
 
@@ -651,15 +658,6 @@ impl Known for Memory<'_> {
 /// A header's value as text; Lavalink's own headers are ASCII, anything else is as good as absent.
 fn text(value: Option<&[u8]>) -> Option<&str> {
     value.and_then(|value| std::str::from_utf8(value).ok())
-}
-
-/// An operator's override by the `Lavalink-Version` header: `3` or `4`, whatever follows.
-fn forced_class(value: &str) -> Option<Class> {
-    match value.trim().as_bytes() {
-        [b'4', ..] => Some(Class::V4),
-        [b'3', ..] => Some(Class::V3),
-        _ => None,
-    }
 }
 
 /// The search prefix of `identifier=ytsearch:...`, percent-encoded colon included.
