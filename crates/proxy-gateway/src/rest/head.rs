@@ -28,23 +28,7 @@ impl NodeRequest {
         let start = out.len();
         out.extend_from_slice(&node.own_fields);
         let own = start..out.len();
-        let named = connection_named(request.headers);
-        for header in request.headers {
-            let name = HeaderName::of(header.name);
-            let dropped = name.is_hop_by_hop()
-                || matches!(
-                    name,
-                    HeaderName::Host
-                        | HeaderName::Authorization
-                        | HeaderName::ContentLength
-                        | HeaderName::TransferEncoding
-                        | HeaderName::Origin
-                        | HeaderName::LavalinkVersion
-                );
-            if !dropped && !is_named(&named, header.name) {
-                push_field(&mut out, header.name, header.value);
-            }
-        }
+        push_client_fields(&mut out, request, |_| false);
         push_framing(&mut out, request.framing);
         out.extend_from_slice(b"\r\n");
         Self { bytes: out, own }
@@ -55,6 +39,28 @@ impl NodeRequest {
         let start = self.own.start;
         self.bytes.splice(self.own.clone(), node.own_fields.iter().copied());
         self.own = start..start + node.own_fields.len();
+    }
+}
+
+/// Appends the client's header lines that a node gets too: without what concerns one connection only, what the proxy
+/// sets itself, and what `more` names.
+pub(crate) fn push_client_fields(out: &mut Vec<u8>, request: &RequestHead<'_>, more: impl Fn(HeaderName) -> bool) {
+    let named = connection_named(request.headers);
+    for header in request.headers {
+        let name = HeaderName::of(header.name);
+        let dropped = name.is_hop_by_hop()
+            || matches!(
+                name,
+                HeaderName::Host
+                    | HeaderName::Authorization
+                    | HeaderName::ContentLength
+                    | HeaderName::TransferEncoding
+                    | HeaderName::Origin
+                    | HeaderName::LavalinkVersion
+            );
+        if !dropped && !more(name) && !is_named(&named, header.name) {
+            push_field(out, header.name, header.value);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::ProxyError;
 use crate::node::Node;
+use crate::rest::head::push_client_fields;
 use crate::transport::Stream;
 use crate::usage::{LinkRecord, NodeLedger};
 use crate::worker::Worker;
@@ -32,35 +33,22 @@ pub(crate) struct NodeSocket {
     pub(crate) resumed: Option<bool>,
 }
 
-/// The header lines of a client's handshake that its node gets too; everything of one connection only, and what the
-/// proxy sets itself, left out. `v4` leaves out what would resume a session on the node: that is the proxy's own.
+/// The header lines of a client's handshake that its node gets too. Left out, besides what no node gets, is what opens
+/// the WebSocket, which the proxy does itself, and what resumes: a v4 session is the proxy's own, and a v3 key is added
+/// by the tunnel.
 pub(crate) fn client_fields(head: &RequestHead<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    for header in head.headers {
-        let name = HeaderName::of(header.name);
-        let dropped = name.is_hop_by_hop()
-            || matches!(
-                name,
-                HeaderName::Host
-                    | HeaderName::Authorization
-                    | HeaderName::ContentLength
-                    | HeaderName::TransferEncoding
-                    | HeaderName::Origin
-                    | HeaderName::SessionId
-                    | HeaderName::ResumeKey
-                    | HeaderName::LavalinkVersion
-                    | HeaderName::WebSocketKey
-                    | HeaderName::WebSocketVersion
-                    | HeaderName::WebSocketExtensions
-                    | HeaderName::WebSocketProtocol
-            );
-        if !dropped {
-            out.extend_from_slice(header.name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(header.value);
-            out.extend_from_slice(b"\r\n");
-        }
-    }
+    push_client_fields(&mut out, head, |name| {
+        matches!(
+            name,
+            HeaderName::SessionId
+                | HeaderName::ResumeKey
+                | HeaderName::WebSocketKey
+                | HeaderName::WebSocketVersion
+                | HeaderName::WebSocketExtensions
+                | HeaderName::WebSocketProtocol
+        )
+    });
     out
 }
 
