@@ -148,7 +148,8 @@ impl<'b> RequestHead<'b> {
                 HeaderName::Upgrade => self.upgrade_websocket |= has_token(value, b"websocket"),
                 HeaderName::Expect => self.expect_continue = value.eq_ignore_ascii_case(b"100-continue"),
                 HeaderName::Authorization => known.authorization = Some(value),
-                HeaderName::UserId => known.user_id = Some(value),
+                // Nodes take the first of several, and get all of them.
+                HeaderName::UserId => known.user_id = known.user_id.or(Some(value)),
                 HeaderName::ClientName => known.client_name = Some(value),
                 HeaderName::UserAgent => known.user_agent = Some(value),
                 HeaderName::SessionId => known.session_id = Some(value),
