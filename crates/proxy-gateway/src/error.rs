@@ -152,8 +152,8 @@ impl ProxyError {
             Self::NodeTimeout => (23, 504, true, false, "node_timeout", Node),
             Self::ShuttingDown => (24, 503, true, true, "shutting_down", Proxy),
             Self::TooManyConnections => (25, 503, true, true, "too_many_connections", Proxy),
-            Self::BodyTimeout => (36, 408, true, true, "body_timeout", Client),
-            Self::HandshakeRefused(status) => (37, *status, true, false, "handshake_refused", Client),
+            Self::BodyTimeout => (35, 408, true, true, "body_timeout", Client),
+            Self::HandshakeRefused(status) => (36, *status, true, false, "handshake_refused", Client),
             Self::TlsHandshake => (26, 400, false, true, "tls_handshake", Client),
         };
         Answer {
@@ -184,8 +184,6 @@ pub enum CloseCause {
     HalfOpen,
     /// An operator disconnected it: 1008.
     Disconnected,
-    /// A newer handshake took the session over: 1000.
-    Replaced,
     /// No node could be found once the socket's version was known: 1013, try again later.
     NoNode,
 }
@@ -202,7 +200,6 @@ impl CloseCause {
             Self::SlowClient => (1008, "too slow to read"),
             Self::HalfOpen => (1001, "no answer to pings"),
             Self::Disconnected => (1008, "disconnected by an operator"),
-            Self::Replaced => (1000, "the session goes on on another connection"),
             Self::NoNode => (1013, "no node is available"),
         }
     }
@@ -216,14 +213,13 @@ impl CloseCause {
             Self::SlowClient => 31,
             Self::HalfOpen => 32,
             Self::Disconnected => 33,
-            Self::Replaced => 34,
-            Self::NoNode => 35,
+            Self::NoNode => 34,
         }
     }
 }
 
 /// Names by index, for readers of [`Refusals`].
-const REASONS: [&str; 38] = [
+const REASONS: [&str; 37] = [
     "transfer_coding",
     "http_version",
     "head_too_large",
@@ -258,7 +254,6 @@ const REASONS: [&str; 38] = [
     "close_slow_client",
     "close_half_open",
     "close_disconnected",
-    "close_replaced",
     "close_no_node",
     "body_timeout",
     "handshake_refused",
