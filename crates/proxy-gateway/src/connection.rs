@@ -69,7 +69,7 @@ impl Inbox {
 
 /// Takes the connection out of all books when its client is dropped.
 struct ConnectionGuard {
-    worker: Arc<crate::shared::Shared>,
+    shared: Arc<crate::shared::Shared>,
     ledger: Arc<crate::usage::ClientLedger>,
     record: Arc<ConnectionRecord>,
 }
@@ -77,14 +77,14 @@ struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.ledger.close(&self.record);
-        self.worker.release(self.record.peer.ip());
+        self.shared.release(self.record.peer.ip());
     }
 }
 
 impl Client {
     pub(crate) fn new(worker: &Worker, stream: Stream, record: Arc<ConnectionRecord>) -> Self {
         let guard = ConnectionGuard {
-            worker: Arc::clone(&worker.shared),
+            shared: Arc::clone(&worker.shared),
             ledger: Arc::clone(&worker.ledger),
             record: Arc::clone(&record),
         };

@@ -407,7 +407,7 @@ impl<'r> Request<'r> {
             _ => None,
         };
         let node = self.shared.choose_request(class, source, tenant.nodes.as_deref())?;
-        self.forward(detected, class, tenant, &detected.path, node, true, None)
+        self.forward(class, tenant, &detected.path, node, true, None)
     }
 
     /// A length over the limit is refused by its announcement; chunks are counted as they come.
@@ -493,7 +493,7 @@ impl<'r> Request<'r> {
         if let (Route::Session { .. }, Some(body)) = (&route, self.whole_body()) {
             self.remember_key(tenant, body, node);
         }
-        self.forward(detected, class, tenant, &path, node, false, after)
+        self.forward(class, tenant, &path, node, false, after)
     }
 
     fn after(&self, route: &Route<'_>, entry: &Arc<SessionEntry>) -> Option<After> {
@@ -579,16 +579,11 @@ impl<'r> Request<'r> {
         let node = local::administered_node(self.shared, self.head, tenant).ok_or(ProxyError::NodeAdministration)?;
         self.label(tenant, detected.class);
         self.check_length()?;
-        self.forward(detected, detected.class, tenant, &detected.path, node, false, None)
+        self.forward(detected.class, tenant, &detected.path, node, false, None)
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what differs between the callers, named at each"
-    )]
     fn forward(
         &self,
-        detected: &Detected<'_>,
         class: Class,
         tenant: &Arc<Tenant>,
         path: &str,
@@ -596,7 +591,6 @@ impl<'r> Request<'r> {
         any_node: bool,
         after: Option<After>,
     ) -> Result<(Next, usize), Halt> {
-        let _ = detected;
         let mut body = BodyLeft::new(self.head.framing);
         let here = body.take(self.rest).map_err(|_| ProxyError::BadBody)?;
         if body.chunked_payload() > self.shared.config.max_body_bytes as u64 {
