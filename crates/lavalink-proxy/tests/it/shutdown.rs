@@ -154,3 +154,32 @@ async fn every_kind_of_socket_is_told_and_parked_sessions_hold_nothing_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn clients_that_resumed_through_another_worker_are_told_too() {
+    let node = sim_v4().await;
+    let proxy = ProxyUnderTest::builder(&[&node])
+        .configure(|config| (config.threads, config.shutdown_timeout) = (4, Duration::from_secs(30)))
+        .start()
+        .await;
+    let mut clients = Vec::new();
+    for user in 1..=8 {
+        let client = proxy.v4(user).connect().await.unwrap();
+        client
+            .update_session(&json!({"resuming": true, "timeout": 60}))
+            .await
+            .unwrap();
+        client.drop_socket();
+        proxy.wait_parked(&client.session_id()).await;
+        assert!(client.resume().await.unwrap());
+        clients.push(client);
+    }
+    let begun = Instant::now();
+    let stopping = tokio::spawn(proxy.shut_down());
+    for client in &clients {
+        let ended = client.wait_ended(SOON).await;
+        assert!(matches!(ended, Some(Ended::Closed(1001, _))), "{ended:?}");
+    }
+    stopping.await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
