@@ -255,7 +255,8 @@ pub(crate) struct Sessions {
     /// for resuming.
     #[schemars(extend("x-not-yet" = "only clients that asked for resuming are waited for"))]
     pub(crate) grace: Period,
-    /// How many messages are kept for a client that is away and may resume. The oldest are dropped first.
+    /// How many messages are kept for a client that is away and may resume. When there are more the session ends, since
+    /// a client that resumes must not miss any.
     #[schemars(range(min = 1))]
     pub(crate) queue_messages: usize,
     /// How many bytes of messages are kept for a client that is away and may resume.
