@@ -224,3 +224,16 @@ async fn a_client_that_waits_for_100_continue_gets_it_and_one_that_does_not_wait
         .collect();
     assert_eq!(bodies, [b"hello", b"hello"]);
 }
+
+#[tokio::test]
+async fn no_header_lets_a_client_override_the_version() {
+    let node = sim_v4().await;
+    let proxy = ProxyUnderTest::start(&[&node]).await;
+    let answer = ask(
+        &mut proxy.raw().await,
+        request("GET", "/version", "Lavalink-Version: 3\r\n"),
+    )
+    .await;
+    assert_eq!(answer.header("lavalink-api-version"), Some("4"));
+    assert_eq!(body(&answer), b"4.2.2");
+}
