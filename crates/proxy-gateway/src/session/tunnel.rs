@@ -168,7 +168,6 @@ struct Tunnel {
 struct About {
     worker: Rc<Worker>,
     node: NodeId,
-    key: LinkKey,
     tenant: Arc<Tenant>,
     user: UserId,
     client_name: Option<Box<str>>,
@@ -214,7 +213,6 @@ impl Tunnel {
         let about = About {
             worker: Rc::clone(&worker),
             node,
-            key: LinkKey(worker.connection_id()),
             tenant: Arc::clone(&handshake.tenant),
             user,
             client_name: handshake.client_name.clone(),
@@ -376,7 +374,7 @@ impl Tunnel {
     async fn finish(mut self, end: Ended) {
         let shared = &self.worker.shared;
         shared.socket_closed(&self.caller, self.binding);
-        shared.note_pool(|pool| pool.link_closed(self.about.node, self.about.key));
+        shared.note_pool(|pool| pool.link_closed(self.about.node, self.about.link_key()));
         for entry in self.about.entry.iter().chain(&self.about.alias) {
             shared.directory.remove(&entry.id);
             // A request that waits for it is decided on without it.
@@ -430,6 +428,11 @@ fn close_frame(code: u16, reason: &str) -> Vec<u8> {
 }
 
 impl About {
+    /// A tunnel has one link, so the number of its client's connection serves for it too: both come from one count.
+    fn link_key(&self) -> LinkKey {
+        LinkKey(self.connection)
+    }
+
     /// A client's op, in the clear: `configureResuming` names the key that a later handshake will come with.
     fn note_op(&self, payload: &[u8]) {
         #[derive(serde::Deserialize)]
@@ -450,7 +453,7 @@ impl About {
     /// The node's load, for placement. How many of its players are this client's is not known here.
     fn note_stats(&self, payload: &[u8]) {
         if let Ok(stats) = Stats::read(payload) {
-            self.worker.shared.link_reported(self.node, self.key, 0, stats);
+            self.worker.shared.link_reported(self.node, self.link_key(), 0, stats);
         }
     }
 
