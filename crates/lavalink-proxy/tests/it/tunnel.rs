@@ -377,3 +377,12 @@ async fn a_3_7_client_is_not_put_on_a_legacy_node_and_a_legacy_client_goes_anywh
     }
     assert_eq!((old.sessions().len(), new.sessions().len()), (2, 4));
 }
+
+#[tokio::test]
+async fn stats_of_a_legacy_socket_tell_the_nodes_load() {
+    let node = sim(SimGeneration::Legacy).await;
+    let proxy = ProxyUnderTest::start(&[&node]).await;
+    let _client = v3_ops(&proxy, BOT).connect().await.unwrap();
+    // A legacy node is not asked for them, and sends them once a socket is open.
+    wait_until(SOON, || proxy.node("n0").reported.is_some()).await;
+}
