@@ -1,7 +1,5 @@
 //! REST requests that the proxy answers itself: what it merges from several nodes, and what it owns.
 
-use std::sync::Arc;
-
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::generation::Generation;
 use lavalink_protocol::http::RequestHead;
@@ -17,7 +15,6 @@ use crate::error::ProxyError;
 use crate::respond::{self, To};
 use crate::session::directory::SessionEntry;
 use crate::shared::Shared;
-use crate::worker::{Ask, Worker};
 
 /// The header by which a tenant that may administer nodes names the one it means.
 const NODE_HEADER: &str = "lavalink-proxy-node";
@@ -91,22 +88,11 @@ fn version(shared: &Shared, class: Class) -> String {
     }
 }
 
-/// Carries out a v4 session update. The session's own task is told; requests that follow see it at once.
-pub(crate) fn update_session(
-    worker: &Worker,
-    entry: &Arc<SessionEntry>,
-    body: &[u8],
-    to: To<'_>,
-) -> Result<Vec<u8>, ProxyError> {
+/// Carries out a v4 session update. Requests that follow see it at once; the session's own task reads it when the
+/// client is lost, which is when it matters.
+pub(crate) fn update_session(entry: &SessionEntry, body: &[u8], to: To<'_>) -> Result<Vec<u8>, ProxyError> {
     let update = SessionUpdate::read(body).map_err(|error| ProxyError::BadRequest(error.to_string()))?;
     let settings = entry.update_settings(update.resuming, update.timeout);
-    worker.ask(
-        entry,
-        Ask::Settings {
-            resuming: settings.resuming,
-            timeout: settings.timeout,
-        },
-    );
     let mut answer = Vec::new();
     SessionAnswer {
         resuming: settings.resuming,

@@ -547,7 +547,7 @@ impl<'r> Request<'r> {
         body: &[u8],
         used: usize,
     ) -> Result<(Next, usize), Halt> {
-        let bytes = local::update_session(self.worker, entry, body, self.to(class, self.keep_alive))?;
+        let bytes = local::update_session(entry, body, self.to(class, self.keep_alive))?;
         Ok((
             Next::Respond {
                 bytes,

@@ -43,8 +43,6 @@ pub(crate) enum Ask {
     PlayerSeen(GuildId),
     /// A player is gone.
     PlayerGone(GuildId),
-    /// The client changed its session: resuming and its timeout in seconds.
-    Settings { resuming: bool, timeout: i64 },
     /// The version of an undecided socket became known.
     Bind(Class),
     /// The proxy shuts down.

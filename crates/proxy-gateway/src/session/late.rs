@@ -14,12 +14,12 @@ use lavalink_protocol::stats::StatsForm;
 use lavalink_protocol::ws::{self, FrameError, Opcode};
 use proxy_core::binding::Caller;
 
+use super::client::{ClientSide, close_slowly, close_with};
 use super::directory::SessionEntry;
 use super::frames::{Frame, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start::{self, Handshake};
-use super::v4::{self, ClientSide, close_slowly};
-use super::{tunnel, v4::close_with};
+use super::{tunnel, v4};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::local;

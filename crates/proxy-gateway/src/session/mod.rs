@@ -2,12 +2,14 @@
 //!
 //! `start` takes a handshake to one of the three; each is one task that owns both of its sockets.
 
+pub(crate) mod client;
 pub(crate) mod dial;
 pub mod directory;
 pub(crate) mod frames;
 pub(crate) mod keys;
 pub(crate) mod late;
 pub(crate) mod liveness;
+pub(crate) mod relay;
 pub(crate) mod start;
 pub(crate) mod tunnel;
 pub(crate) mod v4;

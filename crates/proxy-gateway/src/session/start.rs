@@ -16,10 +16,11 @@ use proxy_core::tenant::Tenant;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::client::ClientSide;
 use super::dial::{self, NodeSocket};
 use super::directory::{NewSession, Route, SessionEntry};
 use super::frames::{Frame, Inbound, Sink};
-use super::v4::{self, Begin, ClientSide};
+use super::v4::{self, Begin};
 use super::{late, tunnel};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
@@ -241,7 +242,8 @@ pub(crate) async fn open_link(
             Err(error) => error,
         };
         failed.push(node);
-        if failed.len() == MAX_TRIES {
+        // What the client itself did wrong is wrong on every node.
+        if failed.len() == MAX_TRIES || matches!(error, ProxyError::HandshakeRefused(_)) {
             return Err(error);
         }
     }

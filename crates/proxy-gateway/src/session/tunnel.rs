@@ -18,12 +18,12 @@ use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::tenant::Tenant;
 
+use super::client::{ClientSide, Unwritable, close_slowly};
 use super::dial::{self, NodeSocket};
 use super::directory::{Route, SessionEntry};
 use super::frames::{Frame, Inbound, Outbound, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start::{self, Handshake};
-use super::v4::{ClientSide, Unwritable, close_slowly};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::shared::lock;
@@ -128,7 +128,8 @@ pub(crate) async fn open(
             }
             Err(error) => {
                 failed.push(node);
-                if failed.len() == MAX_TRIES {
+                // What the client itself did wrong is wrong on every node.
+                if failed.len() == MAX_TRIES || matches!(error, ProxyError::HandshakeRefused(_)) {
                     return Err(error);
                 }
             }

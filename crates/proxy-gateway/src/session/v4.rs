@@ -5,8 +5,6 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::ops::Range;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,24 +12,23 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use lavalink_protocol::detect::{Binding, Class};
-use lavalink_protocol::envelope::{Envelope, Op};
 use lavalink_protocol::message::Ready;
 use lavalink_protocol::stats::{Stats, StatsForm};
-use lavalink_protocol::ws::{self, FrameError, From, Opcode};
+use lavalink_protocol::ws::{self, From, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::links::LinkId;
-use proxy_core::session::machine::{CLOSE_NODE_LOST, Disposition, Effect, EndReason, Input, LinkLoss, Machine};
+use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, LinkLoss, Machine};
 use proxy_core::session::resume::ResumeQueue;
-use tokio::io::AsyncWrite;
 
+use super::client::{ClientSide, End, Heard, Unwritable, close_slowly};
 use super::dial::NodeSocket;
 use super::directory::{SessionEntry, Settings};
-use super::frames::{Frame, Inbound, Outbound, Sink};
+use super::frames::{Inbound, Outbound};
 use super::liveness::{Beat, Pulse};
+use super::relay::Relay;
 use super::start;
-use crate::connection::Client;
 use crate::error::CloseCause;
 use crate::local;
 use crate::transport::deadline::Deadline;
@@ -42,70 +39,9 @@ use crate::worker::{Ask, Mailbox, Stop, Worker, mail_count};
 pub(crate) const READY_DELAY: Duration = Duration::from_millis(5);
 /// How long the node's own first `stats` is waited for before one is made from what is known.
 const EARLY_STATS: Duration = Duration::from_secs(1);
-/// How long a closing handshake may take before the socket is dropped.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How much is read and thrown away meanwhile.
-const CLOSE_BYTES: usize = 256 * 1024;
 
 /// Pings and pongs that may wait for a node that does not read; nothing else is sent to it here.
 const LINK_QUEUE: usize = 64 * 1024;
-
-/// The client's end of a session.
-pub(crate) struct ClientSide {
-    pub(crate) client: Client,
-    pub(crate) stop: Rc<Mailbox<Stop>>,
-    pub(crate) inbound: Inbound,
-    pub(crate) out: Outbound,
-    /// Bytes in `out` that do not count against a slow reader: see [`spare`](Self::spare).
-    spared: usize,
-    /// A ping was sent and nothing came since.
-    pub(crate) unanswered: bool,
-}
-
-impl ClientSide {
-    pub(crate) fn new(worker: &Worker, mut client: Client, stop: Rc<Mailbox<Stop>>) -> Self {
-        let mut inbound = Inbound::new(From::Client, worker.shared.config.max_client_message);
-        inbound.preload(&std::mem::take(&mut client.inbox.bytes));
-        client.deadline.clear();
-        Self {
-            client,
-            stop,
-            inbound,
-            out: Outbound::default(),
-            spared: 0,
-            unanswered: false,
-        }
-    }
-
-    /// So many bytes were given to the client at once. A reader is slow by what it left lying before, not by the size
-    /// of what came last.
-    pub(crate) fn spare(&mut self, newest: usize) {
-        self.spared = self.spared.max(newest.min(self.out.len()));
-    }
-
-    /// Flushes what waits. Ready when nothing does any more, or when more than `limit` waits.
-    #[inline]
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Result<(), Unwritable>> {
-        match self.out.poll_flush(cx, &mut self.client.stream) {
-            Poll::Ready(Ok(())) => {
-                self.spared = 0;
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Unwritable::Gone)),
-            Poll::Pending if self.out.len() > self.spared + limit => Poll::Ready(Err(Unwritable::Slow)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-/// Why nothing more is written to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unwritable {
-    /// Its socket is gone.
-    Gone,
-    /// It reads too slowly.
-    Slow,
-}
 
 /// A node's end of a session.
 struct LinkSide {
@@ -380,12 +316,6 @@ impl Session {
             match ask {
                 Ask::PlayerSeen(guild) => self.handle(Input::PlayerSeen { guild, link }),
                 Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild }),
-                Ask::Settings { resuming, timeout } => {
-                    self.handle(Input::SessionUpdated {
-                        resuming: Some(resuming),
-                        timeout: Some(timeout),
-                    });
-                }
                 Ask::Bind(_) => {}
                 Ask::Shutdown if self.side.is_none() => self.shut_down(),
                 // The connection is told too.
@@ -706,209 +636,5 @@ impl Session {
             side.out.hold(frame);
             tokio::task::spawn_local(close_slowly(Rc::clone(&self.worker), side));
         }
-    }
-}
-
-/// Writes a close frame, as far as the socket takes it.
-pub(crate) async fn close_with(side: &mut ClientSide, code: u16, reason: &str) {
-    let mut frame = Vec::new();
-    ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
-    poll_fn(|cx| {
-        side.out.write(cx, &mut side.client.stream, &frame).ok();
-        Poll::Ready(())
-    })
-    .await;
-}
-
-/// Lets a close frame leave, says that nothing follows, and waits for the client to end its side too, within a limit: of
-/// the two the server closes first. What comes meanwhile is read and thrown away, so that closing does not destroy the
-/// close frame on its way.
-pub(crate) async fn close_slowly(worker: Rc<Worker>, mut side: Box<ClientSide>) {
-    let id = side.client.record.id;
-    let (mut left, mut said, mut heard_end) = (CLOSE_BYTES, false, false);
-    let work = poll_fn(|cx| {
-        let ClientSide { client, out, .. } = &mut *side;
-        if !said {
-            match out.poll_flush(cx, &mut client.stream) {
-                Poll::Ready(Ok(())) => match Pin::new(&mut client.stream).poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => said = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                },
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => {}
-            }
-        }
-        while !heard_end {
-            match client.stream.poll_read_scratch(cx, |_, bytes| bytes.len()) {
-                Poll::Ready(Ok(read)) => {
-                    left = left.saturating_sub(read);
-                    heard_end = read == 0 || left == 0;
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        if said && heard_end {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    });
-    tokio::time::timeout(CLOSE_LIMIT, work).await.ok();
-    worker.connection_closed(id);
-}
-
-/// What a client said. A v4 client says nothing by text: Lavalink drops it, and so does the proxy.
-#[derive(Default)]
-pub(crate) struct Heard {
-    pub(crate) messages: u64,
-    /// Pong frames that answer its pings.
-    pub(crate) pongs: Vec<u8>,
-    pub(crate) end: Option<End>,
-    /// What it said is against the protocol.
-    invalid: Option<FrameError>,
-}
-
-/// How a client ended its socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// A close frame; the code to answer with.
-    Close(u16),
-    /// A binary frame, which Lavalink closes with 1003.
-    Binary,
-}
-
-/// Bytes of pongs that are kept for one read; who floods pings gets no more of them than this.
-const MAX_PONGS: usize = 4096;
-
-impl Sink for Heard {
-    fn frame(&mut self, frame: &Frame<'_>) -> bool {
-        match frame.head.opcode {
-            Opcode::Text => {
-                self.messages += 1;
-                if std::str::from_utf8(&frame.unmasked()).is_err() {
-                    self.invalid = Some(FrameError::Utf8);
-                }
-            }
-            Opcode::Binary => self.end = Some(End::Binary),
-            Opcode::Ping if self.pongs.len() < MAX_PONGS => {
-                ws::write_frame(&mut self.pongs, Opcode::Pong, &frame.unmasked());
-            }
-            Opcode::Close => match ws::read_close(&frame.unmasked()) {
-                Ok((1005, _)) => self.end = Some(End::Close(1000)),
-                Ok((code, _)) => self.end = Some(End::Close(code)),
-                Err(error) => self.invalid = Some(error),
-            },
-            _ => {}
-        }
-        self.end.is_none() && self.invalid.is_none()
-    }
-}
-
-impl Heard {
-    fn feed(&mut self, inbound: &mut Inbound, bytes: &[u8]) -> Result<(), FrameError> {
-        inbound.feed(bytes, self)?;
-        self.invalid.map_or(Ok(()), Err)
-    }
-}
-
-/// One read from a link on its way to the client: frames that go on unchanged are written in one piece.
-struct Relay<'a, 'c> {
-    cx: &'a mut Context<'c>,
-    machine: &'a mut Machine,
-    side: Option<&'a mut ClientSide>,
-    link: LinkId,
-    /// Frames that are next to each other in the buffer and all go on.
-    run: Range<usize>,
-    relayed: Relayed,
-}
-
-/// What one read from a link brought.
-#[derive(Default)]
-struct Relayed {
-    forwarded: u64,
-    received: u64,
-    effects: Vec<Effect>,
-    pongs: Vec<u8>,
-    /// The node closed its socket with this code.
-    closed: Option<u16>,
-    /// The payload of the last `stats`.
-    stats: Option<Vec<u8>>,
-    client_failed: bool,
-}
-
-impl<'a, 'c> Relay<'a, 'c> {
-    fn new(cx: &'a mut Context<'c>, machine: &'a mut Machine, side: Option<&'a mut ClientSide>, link: LinkId) -> Self {
-        Self {
-            cx,
-            machine,
-            side,
-            link,
-            run: 0..0,
-            relayed: Relayed::default(),
-        }
-    }
-
-    fn run(mut self, inbound: &mut Inbound, bytes: &[u8]) -> (Relayed, Result<(), FrameError>) {
-        let outcome = inbound.feed(bytes, &mut self);
-        (self.relayed, outcome)
-    }
-
-    fn take_message(&mut self, frame: &Frame<'_>) {
-        let envelope = Envelope::read(frame.payload());
-        if envelope.op == Op::Stats {
-            self.relayed.stats = Some(frame.payload().to_vec());
-        }
-        match self.machine.message(self.link, &envelope) {
-            Disposition::Forward => {
-                self.relayed.forwarded += 1;
-                if self.run.is_empty() || self.run.end != frame.at.start {
-                    self.flush(frame.data);
-                    self.run.start = frame.at.start;
-                }
-                self.run.end = frame.at.end;
-            }
-            Disposition::Swallow => {}
-            Disposition::Enqueue => self
-                .machine
-                .enqueue(&envelope, frame.payload(), &mut self.relayed.effects),
-        }
-    }
-
-    /// Writes the run to the client.
-    fn flush(&mut self, data: &[u8]) {
-        let run = std::mem::take(&mut self.run);
-        if let Some(side) = &mut self.side
-            && !run.is_empty()
-        {
-            let newest = run.len();
-            self.relayed.client_failed |= side.out.write(self.cx, &mut side.client.stream, &data[run]).is_err();
-            side.spare(newest);
-        }
-    }
-}
-
-impl Sink for Relay<'_, '_> {
-    fn frame(&mut self, frame: &Frame<'_>) -> bool {
-        match frame.head.opcode {
-            Opcode::Text => {
-                self.relayed.received += 1;
-                self.take_message(frame);
-            }
-            Opcode::Ping if self.relayed.pongs.len() < MAX_PONGS => {
-                ws::write_masked_frame(&mut self.relayed.pongs, Opcode::Pong, frame.payload(), [0; 4]);
-            }
-            Opcode::Close => {
-                self.relayed.closed = Some(ws::read_close(frame.payload()).map_or(1002, |(code, _)| code));
-                return false;
-            }
-            Opcode::Ping | Opcode::Pong | Opcode::Binary | Opcode::Continuation => {}
-        }
-        true
-    }
-
-    fn buffer_ends(&mut self, data: &[u8]) {
-        self.flush(data);
     }
 }
