@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 
 use super::frames::{Frame, Inbound, Outbound, Sink};
 use crate::connection::Client;
+use crate::transport::Stream;
 use crate::worker::{Mailbox, Stop, Worker};
 
 /// How long a closing handshake may take before the socket is dropped.
@@ -50,6 +51,11 @@ impl ClientSide {
     /// of what came last.
     pub(crate) fn spare(&mut self, newest: usize) {
         self.spared = self.spared.max(newest.min(self.out.len()));
+    }
+
+    /// The system has all that was written; over TLS a close must still be said.
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.out.len() == 0 && matches!(self.client.stream, Stream::Plain(_))
     }
 
     /// Flushes what waits. Ready when nothing does any more, or when more than `limit` waits.

@@ -297,7 +297,9 @@ impl Session {
         if let Some(mut side) = self.detach_client() {
             let mut frame = Vec::new();
             ws::write_frame(&mut frame, Opcode::Close, &ws::close_payload(code, reason));
-            if side.out.write(cx, &mut side.client.stream, &frame).is_ok() {
+            let written = side.out.write(cx, &mut side.client.stream, &frame).is_ok();
+            // A client that said goodbye sends nothing more, so its socket can be closed behind the answer at once.
+            if written && !(self.said_goodbye && side.is_all_sent()) {
                 tokio::task::spawn_local(close_slowly(Rc::clone(&self.worker), side));
             } else {
                 self.worker.connection_closed(side.client.record.id);
