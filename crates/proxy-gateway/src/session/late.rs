@@ -14,7 +14,7 @@ use lavalink_protocol::stats::StatsForm;
 use lavalink_protocol::ws::{self, FrameError, Opcode};
 use proxy_core::binding::Caller;
 
-use super::client::{ClientSide, close_slowly, close_with};
+use super::client::{ClientSide, MAX_PONGS, close_slowly, close_with};
 use super::directory::SessionEntry;
 use super::frames::{Frame, Sink};
 use super::liveness::{Beat, Pulse};
@@ -292,7 +292,7 @@ impl Sink for Hold<'_> {
     fn frame(&mut self, frame: &Frame<'_>) -> bool {
         match frame.head.opcode {
             Opcode::Text => self.hold(frame),
-            Opcode::Ping if self.pongs.len() < 4096 => {
+            Opcode::Ping if self.pongs.len() < MAX_PONGS => {
                 ws::write_frame(&mut self.pongs, Opcode::Pong, &frame.unmasked());
             }
             Opcode::Close => match ws::read_close(&frame.unmasked()) {

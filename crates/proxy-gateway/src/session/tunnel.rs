@@ -18,7 +18,7 @@ use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::tenant::Tenant;
 
-use super::client::{ClientSide, Unwritable, close_slowly};
+use super::client::{ClientSide, MAX_PONGS, Unwritable, close_slowly};
 use super::dial::{self, NodeSocket};
 use super::directory::{Route, SessionEntry};
 use super::frames::{Frame, Inbound, Outbound, Sink};
@@ -573,7 +573,7 @@ impl<F: FnMut(&[u8]) -> bool> Sink for Pass<'_, '_, F> {
                     self.run.end = frame.at.end;
                 }
             }
-            Opcode::Ping if self.passed.pongs.len() < 4096 => match self.from {
+            Opcode::Ping if self.passed.pongs.len() < MAX_PONGS => match self.from {
                 From::Client => ws::write_frame(&mut self.passed.pongs, Opcode::Pong, &frame.unmasked()),
                 From::Server => {
                     ws::write_masked_frame(&mut self.passed.pongs, Opcode::Pong, frame.payload(), [0; 4]);
