@@ -1,0 +1,113 @@
+//! What the rules compare with, and how long something must last.
+
+use std::time::Duration;
+
+use super::rule::Rule;
+
+/// All settings; the defaults are those of `[alerts]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertSettings {
+    /// An open alert that nobody acknowledged is told again after this long; `None`: never.
+    pub repeat: Option<Duration>,
+    /// What the rules compare with.
+    pub bounds: Bounds,
+    timings: [Timing; Rule::ALL.len()],
+}
+
+/// Whether a rule is in force, and what it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// In force.
+    pub enabled: bool,
+    /// The condition must last this long before an alert is raised.
+    pub raise_after: Duration,
+    /// It must be over for this long before the alert is cleared.
+    pub clear_after: Duration,
+}
+
+/// What the rules compare with. Rates are bytes per second, both ways together, over a minute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// For an address, see [`Rule::IpRate`].
+    pub ip_rate: f64,
+    /// So many times the usual rate of the hour, see [`Rule::IpUnusual`].
+    pub unusual_times: f64,
+    /// Less than this is never unusual.
+    pub unusual_at_least: f64,
+    /// So many days must be known of an hour before its usual rate means anything.
+    pub unusual_days: u32,
+    /// Percent of a tenant's quota from which a warning is raised; at 100 it is critical.
+    pub quota_percent: f64,
+    /// Missing frames per player and minute, of 3000.
+    pub frame_deficit: f64,
+    /// Wrong passwords from one address in ten minutes.
+    pub login_failures_per_address: f64,
+    /// Wrong passwords in ten minutes.
+    pub login_failures: f64,
+    /// Refusals for one reason in ten minutes.
+    pub refusals: f64,
+    /// Percent of the connections that are allowed; at 100 it is critical.
+    pub connections_percent: f64,
+    /// Percent of the files that may be open; at 100 it is critical.
+    pub open_files_percent: f64,
+}
+
+impl AlertSettings {
+    /// When a rule is raised and cleared.
+    pub fn timing(&self, rule: Rule) -> Timing {
+        self.timings[rule.index()]
+    }
+
+    /// Changes when a rule is raised and cleared.
+    pub fn set_timing(&mut self, rule: Rule, timing: Timing) {
+        self.timings[rule.index()] = timing;
+    }
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self {
+            repeat: None,
+            bounds: Bounds::default(),
+            timings: Rule::ALL.map(default_timing),
+        }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            ip_rate: 10e6,
+            unusual_times: 5.0,
+            unusual_at_least: 1e6,
+            unusual_days: 3,
+            quota_percent: 80.0,
+            frame_deficit: 150.0,
+            login_failures_per_address: 10.0,
+            login_failures: 50.0,
+            refusals: 1000.0,
+            connections_percent: 90.0,
+            open_files_percent: 90.0,
+        }
+    }
+}
+
+fn default_timing(rule: Rule) -> Timing {
+    let (raise_after, clear_after) = match rule {
+        Rule::IpRate => (60, 120),
+        Rule::IpUnusual => (300, 300),
+        Rule::TenantQuota | Rule::LoginFailures | Rule::Refusals => (0, 60),
+        // The health check has waited for several failures in a row already.
+        Rule::NodeDown => (0, 15),
+        Rule::NodeDegraded => (30, 60),
+        Rule::NodeRestarted => (0, 600),
+        Rule::NodeFrames => (180, 180),
+        Rule::NoNode => (5, 15),
+        Rule::Store | Rule::Connections | Rule::OpenFiles => (30, 60),
+    };
+    Timing {
+        enabled: true,
+        raise_after: Duration::from_secs(raise_after),
+        clear_after: Duration::from_secs(clear_after),
+    }
+}
