@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::child::Running;
+use crate::dashboard;
 use crate::figures;
 use crate::workspace::{cargo, program, run, target};
 
@@ -53,6 +54,7 @@ pub(crate) fn demo(options: &[&str]) -> Result<()> {
 }
 
 fn simulated(time: Option<Duration>) -> Result<()> {
+    dashboard::build_if_possible()?;
     build(&["sim-node", "sim-bots"])?;
     let folder = folder()?;
     let mut nodes = Vec::new();
@@ -117,7 +119,7 @@ fn introduce(proxy: SocketAddr, admin: SocketAddr, folder: &Path) {
     println!();
     println!("  URL             http://{proxy}   (v3 and v4 clients alike)");
     println!("  password        {PASSWORD}");
-    println!("  admin URL       http://{admin}   (for example /api/v1/overview, /metrics)");
+    println!("  dashboard       http://{admin}   (also /api/v1/overview, /metrics)");
     println!("  admin user      admin");
     println!("  admin password  {ADMIN_PASSWORD}");
     println!("  logs            {}", folder.display());

@@ -4,6 +4,7 @@
 
 mod bench;
 mod child;
+mod dashboard;
 mod demo;
 mod docs;
 mod figures;
@@ -22,6 +23,7 @@ usage: cargo xtask <command>
   demo [--for 30s] [--real]   start the proxy with simulated nodes and bots (--real: with a real Lavalink server)
   test                        install what the tests need and run all of them
   check                       what has to pass before a commit: format, clippy, generated documents, tests
+  dashboard                   build the dashboard (with Node); the next build of the proxy embeds it
   docs [--check]              write the generated documents (--check: say whether they are up to date)
   bench [options]             measure the proxy beside HAProxy and nginx; options go to `proxy-bench run`
 ";
@@ -43,6 +45,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["demo", options @ ..] => demo::demo(options),
         ["test"] => test::test(),
         ["check"] => check(),
+        ["dashboard"] => dashboard::build(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["bench", options @ ..] => bench::bench(options),

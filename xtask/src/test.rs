@@ -6,11 +6,14 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::dashboard;
 use crate::outcome::{Line, Outcome};
 use crate::workspace::{cargo, has_program, program, run, target};
 
 /// Runs every test of the workspace.
 pub(crate) fn test() -> Result<()> {
+    // First, since it is embedded in what is compiled next.
+    dashboard::build_if_possible()?;
     let setup = install()?;
     let mut outcome = Outcome::default();
     let ran = run_tests(&mut outcome)?;

@@ -1,4 +1,5 @@
-//! The admin listener: health for load balancers, metrics for Prometheus, and a JSON API for people and their tools.
+//! The admin listener: health for load balancers, metrics for Prometheus, a JSON API, and the
+//! dashboard that shows it.
 //!
 //! It runs on a thread of its own and only reads what the gateway publishes; nothing of the data plane waits for it. Not
 //! here: counting (the gateway's ledgers), decisions about nodes (the core), history.
@@ -7,11 +8,11 @@
 //! from.
 
 mod api;
+mod assets;
 mod auth;
 mod error;
 mod listing;
 mod monitor;
-mod page;
 mod process;
 mod prometheus;
 mod rate_table;

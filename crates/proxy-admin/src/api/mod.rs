@@ -12,28 +12,30 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use crate::error::ApiError;
-use crate::{App, auth, page, prometheus};
+use crate::{App, assets, auth, prometheus};
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
+        .merge(assets::routes())
         .with_state(Arc::clone(&app));
     let behind_login = Router::new()
-        .route("/", get(page::index))
         .route("/metrics", get(prometheus::metrics))
         .nest("/api/v1", api())
         .fallback(|| async { ApiError::NotFound("there is no such route") })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(from_fn_with_state(Arc::clone(&app), auth::require_login))
         .with_state(app);
-    open.merge(behind_login).layer(map_response(harden))
+    open.merge(behind_login)
+        .layer(from_fn(assets::lead_people_home))
+        .layer(map_response(harden))
 }
 
 fn api() -> Router<Arc<App>> {
@@ -59,15 +61,15 @@ async fn readiness(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     }
 }
 
-/// Figures are of the moment and for the asker alone, and texts that clients sent are never to be taken for a page.
+/// Figures are of the moment and for the asker alone, and texts that clients sent are never to be taken for a page. The
+/// dashboard's files say their own.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let entry = headers.entry(header::CACHE_CONTROL);
+    entry.or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    let entry = headers.entry(header::CONTENT_SECURITY_POLICY);
+    entry.or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     response
 }

@@ -10,8 +10,7 @@ use proxy_testkit::client::{RawOutcome, Rest};
 
 use crate::rig::{LIMIT, PASSWORD, Rig};
 
-const BEHIND_LOGIN: [&str; 11] = [
-    "/",
+const BEHIND_LOGIN: [&str; 10] = [
     "/metrics",
     "/api/v1/overview",
     "/api/v1/nodes",

@@ -8,6 +8,21 @@ use crate::rig::Rig;
 
 const REFERENCE: &str = include_str!("../../../../docs/admin-api.md");
 
+/// What can be read.
+const ROUTES: [&str; 11] = [
+    "/",
+    "/api/v1/overview",
+    "/api/v1/nodes",
+    "/api/v1/connections",
+    "/api/v1/sessions",
+    "/api/v1/usage/ips",
+    "/api/v1/usage/tenants",
+    "/api/v1/config",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+];
+
 /// Objects whose keys are data, and Lavalink's own statistics, which are documented where Lavalink is.
 const DATA: [&str; 3] = ["refusals", "byVersion", "stats"];
 
@@ -33,19 +48,12 @@ async fn the_reference_names_every_route_field_and_metric() {
     client.play(3, "http://example.org/a.mp3").await.unwrap();
     rig.until("/api/v1/overview", |overview| overview["connections"]["open"] != 0)
         .await;
-    let index = rig.get("/").await.text();
-    let links: Vec<_> = index
-        .split("<a href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
-    assert_eq!(links.len(), 10, "{index}");
     let mut names = BTreeSet::new();
-    for link in &links {
+    for link in ROUTES {
         let answer = rig.get(link).await;
         assert_eq!(answer.status, 200, "{link}");
         names.insert(format!("GET {link}"));
-        if *link != "/api/v1/config" {
+        if link.starts_with("/api") && link != "/api/v1/config" {
             fields(&answer.json(), &mut names);
         }
     }

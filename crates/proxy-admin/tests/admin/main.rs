@@ -5,6 +5,7 @@
 
 mod access;
 mod actions;
+mod dashboard;
 mod docs;
 mod figures;
 mod metrics;
