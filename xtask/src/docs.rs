@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::workspace::{cargo, root};
 
 /// The documents, and what `lavalink-proxy generate` calls them.
-const DOCUMENTS: [(&str, &str); 2] = [
+const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/reference/config.md", "reference"),
     ("lavalink-proxy.example.toml", "example"),
+    ("docs/reference/openapi.json", "openapi"),
 ];
 
 /// Writes all of them.

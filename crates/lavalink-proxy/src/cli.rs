@@ -69,6 +69,8 @@ enum Document {
     Reference,
     /// lavalink-proxy.example.toml
     Example,
+    /// docs/reference/openapi.json
+    Openapi,
 }
 
 /// What the command line asked for.
@@ -101,12 +103,7 @@ pub(crate) fn request() -> Request {
         Command::Check { file } => Request::Done(check(file.or(cli.source.config).as_deref())),
         Command::Schema => Request::Done(print(&docs::schema_text())),
         Command::Probe { address, live } => Request::Done(ask(address, live, cli.source.config.as_deref())),
-        Command::Generate {
-            document: Document::Reference,
-        } => Request::Done(print(&docs::markdown())),
-        Command::Generate {
-            document: Document::Example,
-        } => Request::Done(print(&docs::example())),
+        Command::Generate { document } => Request::Done(generate(document)),
     }
 }
 
@@ -157,6 +154,20 @@ fn check(file: Option<&Path>) -> ExitCode {
             ))
         }
         Err(code) => code,
+    }
+}
+
+fn generate(document: Document) -> ExitCode {
+    match document {
+        Document::Reference => print(&docs::markdown()),
+        Document::Example => print(&docs::example()),
+        Document::Openapi => match proxy_admin::openapi().to_pretty_json() {
+            Ok(text) => print(&(text + "\n")),
+            Err(error) => {
+                eprintln!("the document cannot be written: {error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

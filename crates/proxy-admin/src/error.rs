@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One cause of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub(crate) enum ApiError {
 }
 
 /// The body of every refusal.
-#[derive(Serialize)]
-struct Body {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Refusal {
     status: u16,
     /// The status in words.
     error: &'static str,
@@ -55,7 +56,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let login = self == Self::Login;
-        let body = Body {
+        let body = Refusal {
             status: status.as_u16(),
             error: status.canonical_reason().unwrap_or_default(),
             message: self.message(),

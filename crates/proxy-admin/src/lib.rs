@@ -16,6 +16,7 @@ mod monitor;
 mod process;
 mod prometheus;
 mod rate_table;
+mod search;
 mod server;
 mod view;
 
@@ -42,6 +43,11 @@ pub struct AdminConfig {
     pub password: Secret,
     /// The settings in force, secrets masked, for `/api/v1/config`; without it that route answers 404.
     pub masked_config: Option<serde_json::Value>,
+}
+
+/// The OpenAPI document of the admin listener.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api::openapi()
 }
 
 /// The running admin listener. Dropping it ends it too, without waiting.

@@ -18,7 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::App;
 
-/// `GET /metrics`
+/// All figures for Prometheus, in the OpenMetrics text format
+#[utoipa::path(get, path = "/metrics", tag = "metrics", responses((status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text")))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
     let mut registry = Registry::with_prefix("lavalink_proxy");
     registry.register_collector(Box::new(Scrape(families::all(&app))));

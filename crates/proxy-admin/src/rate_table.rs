@@ -77,6 +77,17 @@ impl<K: Eq + Hash> RateTable<K> {
     }
 }
 
+impl<K: Eq + Hash> RateTable<K> {
+    /// Bytes per second over ten seconds, both ways: what lists are sorted by.
+    pub(crate) fn rate(&self, key: &K) -> u64 {
+        let rates = self.entries.get(key).and_then(|entry| entry.rates.as_ref());
+        rates.map_or(0, |rates| {
+            let flow = rates.over(Window::TenSeconds);
+            (flow.bytes_in + flow.bytes_out) as u64
+        })
+    }
+}
+
 impl Entry {
     fn advance(&mut self, totals: Totals, before: Instant, now: Instant) {
         let changed = totals != self.totals;

@@ -1,30 +1,40 @@
-//! Figures and times as the API shows them: bytes and counts as whole numbers, rates rounded to a tenth, times in
+//! Figures, names and times as the API shows them: bytes and counts as whole numbers, rates rounded to a tenth, times in
 //! milliseconds since 1970 (UTC), as Lavalink's own API has them.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::generation::Generation;
+use proxy_core::health::NodeState;
 use proxy_core::usage::Flow;
 use proxy_gateway::usage::Totals;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::rate_table::Flows;
 
 /// What something carried so far and carries now. `in` is what the proxy received.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Traffic)]
 pub(crate) struct TrafficView {
+    /// On the socket, below TLS.
     bytes_in: u64,
+    /// On the socket, below TLS.
     bytes_out: u64,
+    /// WebSocket messages.
     messages_in: u64,
+    /// WebSocket messages.
     messages_out: u64,
+    /// Received from clients, or sent to nodes.
     requests: u64,
     rates: RatesView,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Rates over three windows.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Rates)]
 struct RatesView {
     second: FlowView,
     ten_seconds: FlowView,
@@ -32,8 +42,9 @@ struct RatesView {
 }
 
 /// Per second.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Flow)]
 struct FlowView {
     bytes_in: f64,
     bytes_out: f64,
@@ -78,6 +89,89 @@ fn tenth(value: f32) -> f64 {
     (f64::from(value) * 10.0).round() / 10.0
 }
 
+/// A client's protocol version: `v3` is 3.7 (`/v3` paths), `v3-legacy` ops over the WebSocket; `undecided` until it is
+/// known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClientVersion)]
+pub(crate) enum VersionName {
+    #[serde(rename = "v4")]
+    V4,
+    #[serde(rename = "v3")]
+    V3,
+    #[serde(rename = "v3-legacy")]
+    V3Legacy,
+    #[serde(rename = "undecided")]
+    Undecided,
+}
+
+impl VersionName {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "v4",
+            Self::V3 => "v3",
+            Self::V3Legacy => "v3-legacy",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl From<Option<Class>> for VersionName {
+    fn from(class: Option<Class>) -> Self {
+        match class {
+            Some(Class::V4) => Self::V4,
+            Some(Class::V3) => Self::V3,
+            Some(Class::V3Legacy) => Self::V3Legacy,
+            None => Self::Undecided,
+        }
+    }
+}
+
+/// What a node speaks, named as clients' versions are.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = NodeGeneration)]
+pub(crate) enum GenerationName {
+    #[serde(rename = "v4")]
+    V4,
+    #[serde(rename = "v3")]
+    V3,
+    #[serde(rename = "v3-legacy")]
+    V3Legacy,
+}
+
+impl From<Generation> for GenerationName {
+    fn from(generation: Generation) -> Self {
+        match generation {
+            Generation::Legacy => Self::V3Legacy,
+            Generation::V3_7 => Self::V3,
+            Generation::V4 { .. } => Self::V4,
+        }
+    }
+}
+
+/// What a node is good for: `degraded` is up but failing now and then or slow, `unknown` not probed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = NodeState)]
+pub(crate) enum StateName {
+    Healthy,
+    Degraded,
+    Down,
+    Draining,
+    Unknown,
+}
+
+impl From<NodeState> for StateName {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Healthy => Self::Healthy,
+            NodeState::Degraded => Self::Degraded,
+            NodeState::Down => Self::Down,
+            NodeState::Draining => Self::Draining,
+            NodeState::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn millis(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH)
@@ -89,21 +183,7 @@ pub(crate) fn millis_of(at: Instant) -> u64 {
     SystemTime::now().checked_sub(at.elapsed()).map_or(0, millis)
 }
 
-/// A client's protocol version; `undecided` until it is known.
+/// A client's protocol version as a label.
 pub(crate) fn version_name(class: Option<Class>) -> &'static str {
-    match class {
-        Some(Class::V4) => "v4",
-        Some(Class::V3) => "v3",
-        Some(Class::V3Legacy) => "v3-legacy",
-        None => "undecided",
-    }
-}
-
-/// A node's generation.
-pub(crate) fn generation_name(generation: Generation) -> &'static str {
-    match generation {
-        Generation::Legacy => "v3-legacy",
-        Generation::V3_7 => "v3",
-        Generation::V4 { .. } => "v4",
-    }
+    VersionName::from(class).as_str()
 }

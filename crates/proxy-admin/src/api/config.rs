@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::App;
 use crate::error::ApiError;
 
-/// `GET /api/v1/config`
+/// The settings in force, secrets masked
+#[utoipa::path(get, path = "/config", tag = "about", responses((status = 200, description = "As in the file, by section", body = Value)))]
 pub(crate) async fn config(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let config = app.masked_config.as_ref();
     config

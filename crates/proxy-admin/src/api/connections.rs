@@ -6,70 +6,118 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use proxy_gateway::usage::{ConnectionRecord, Label, Totals};
-use serde::Serialize;
+use proxy_gateway::session::directory::SessionEntry;
+use proxy_gateway::usage::{ConnectionRecord, Totals};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::ApiError;
-use crate::listing::{Column, Listing, Page};
+use crate::listing::{Column, Listing, Page, Paging, same_ip};
 use crate::monitor::Monitor;
-use crate::rate_table::Flows;
+use crate::search::Search;
 use crate::server::Peer;
-use crate::view::{TrafficView, millis, version_name};
+use crate::view::{TrafficView, VersionName, millis};
 
-/// One connection as the API shows it.
-#[derive(Serialize)]
+/// One TCP connection of a client.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Connection)]
 pub(crate) struct ConnectionRow {
     /// A text, because it may have more digits than a JavaScript number.
     id: String,
+    #[schema(value_type = String)]
     ip: IpAddr,
     port: u16,
     tls: bool,
     opened_at: u64,
+    /// `none` until the client has shown its password.
     tenant: Arc<str>,
-    version: &'static str,
+    version: VersionName,
+    /// Null unless it is a session's WebSocket.
     session_id: Option<Arc<str>>,
+    /// As the session's client called itself.
+    client_name: Option<String>,
+    /// The session's bot.
+    user_id: Option<String>,
     #[serde(flatten)]
     traffic: TrafficView,
 }
 
-/// One connection as it is sorted.
-struct Row {
-    record: Arc<ConnectionRecord>,
-    totals: Totals,
-    label: Label,
-    session: Option<Arc<str>>,
-    flows: Flows,
+/// Which connections are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConnectionFilters {
+    /// Only this tenant's.
+    tenant: Option<Box<str>>,
+    /// Only from this address.
+    #[param(value_type = Option<String>)]
+    ip: Option<IpAddr>,
+    /// Only of this version.
+    #[param(inline)]
+    version: Option<VersionName>,
+    /// Only those with this text in their address, tenant, session id, client name or user id.
+    #[param(value_type = Option<String>)]
+    q: Option<Search>,
 }
 
-const COLUMNS: [Column<Row>; 8] = [
-    ("opened", |row| millis(row.record.opened)),
-    ("bytes", |row| row.totals.bytes_in + row.totals.bytes_out),
-    ("bytesIn", |row| row.totals.bytes_in),
-    ("bytesOut", |row| row.totals.bytes_out),
-    ("messages", |row| row.totals.messages_in + row.totals.messages_out),
-    ("requests", |row| row.totals.requests),
-    ("rate", |row| {
-        (row.flows.ten_seconds.bytes_in + row.flows.ten_seconds.bytes_out) as u64
-    }),
-    ("id", |row| row.record.id),
-];
+/// One connection as it is filtered and sorted.
+struct Row<'a> {
+    monitor: &'a Monitor,
+    record: &'a ConnectionRecord,
+    totals: &'a Totals,
+}
 
-/// `GET /api/v1/connections`
-pub(crate) async fn list(State(app): State<Arc<App>>, listing: Listing) -> Result<Json<Page<ConnectionRow>>, ApiError> {
+const fn columns<'a>() -> [Column<Row<'a>>; 8] {
+    [
+        ("opened", |row| millis(row.record.opened)),
+        ("bytes", |row| row.totals.bytes_in + row.totals.bytes_out),
+        ("bytesIn", |row| row.totals.bytes_in),
+        ("bytesOut", |row| row.totals.bytes_out),
+        ("messages", |row| row.totals.messages_in + row.totals.messages_out),
+        ("requests", |row| row.totals.requests),
+        ("rate", |row| row.monitor.connection_rates.rate(&row.record.id)),
+        ("id", |row| row.record.id),
+    ]
+}
+
+/// TCP connections of clients
+///
+/// Columns: `opened`, `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `rate` (bytes per second over ten seconds,
+/// both ways), `id`.
+#[utoipa::path(
+    get, path = "/connections", tag = "connections", params(Paging, ConnectionFilters),
+    responses((status = 200, description = "A page", body = Page<ConnectionRow>)),
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    listing: Listing<ConnectionFilters>,
+) -> Result<Json<Page<ConnectionRow>>, ApiError> {
     let monitor = app.monitor();
-    let rows = rows(&monitor, &listing);
-    listing.page(rows, &COLUMNS, monitor.at, show).map(Json)
+    let rows = monitor.client.connections.iter().map(|(record, totals)| Row {
+        monitor: &monitor,
+        record,
+        totals,
+    });
+    let rows: Vec<_> = rows.filter(|row| listing.filters.want(&app, row.record)).collect();
+    listing
+        .page(&rows, &columns(), monitor.at, |row| show(&app, row))
+        .map(Json)
 }
 
 /// What became of a wish to disconnect.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Disconnected {
     id: String,
 }
 
-/// `DELETE /api/v1/connections/{id}`: the connection's worker closes it shortly after the answer.
+/// Disconnect a client
+///
+/// The connection's worker closes it shortly after the answer; a WebSocket is closed with 1008.
+#[utoipa::path(
+    delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path, description = "The connection's number")),
+    responses((status = 202, description = "It will be closed", body = Disconnected)),
+)]
 pub(crate) async fn disconnect(
     State(app): State<Arc<App>>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -87,31 +135,46 @@ pub(crate) async fn disconnect(
     Ok((StatusCode::ACCEPTED, Json(Disconnected { id })))
 }
 
-fn rows(monitor: &Monitor, listing: &Listing) -> Vec<Row> {
-    let rows = monitor.client.connections.iter().map(|(record, totals)| {
-        let (label, session) = record.label();
-        Row {
-            record: Arc::clone(record),
-            totals: *totals,
-            label,
-            session,
-            flows: monitor.connection_rates.flows(&record.id),
+impl ConnectionFilters {
+    fn want(&self, app: &App, record: &ConnectionRecord) -> bool {
+        if !same_ip(self.ip, record.peer.ip()) {
+            return false;
         }
-    });
-    rows.filter(|row| listing.wants(&row.label.tenant, row.record.peer.ip()))
-        .collect()
+        if self.tenant.is_none() && self.version.is_none() && self.q.is_none() {
+            return true;
+        }
+        let (label, session) = record.label();
+        self.tenant.as_deref().is_none_or(|wanted| *wanted == *label.tenant)
+            && self.version.is_none_or(|wanted| wanted == label.class.into())
+            && self.q.as_ref().is_none_or(|search| {
+                search.finds(&label.tenant)
+                    || search.finds(&record.peer.ip().to_canonical().to_string())
+                    || session.is_some_and(|id| search.finds(&id) || finds_client(app, &id, search))
+            })
+    }
 }
 
-fn show(row: &Row) -> ConnectionRow {
+fn finds_client(app: &App, session: &str, search: &Search) -> bool {
+    let entry = app.shared.directory.get(session);
+    entry.is_some_and(|entry| search.finds_client(&entry))
+}
+
+fn show(app: &App, row: &Row<'_>) -> ConnectionRow {
+    let (label, session) = row.record.label();
+    let entry: Option<Arc<SessionEntry>> = session.as_ref().and_then(|id| app.shared.directory.get(id));
     ConnectionRow {
         id: row.record.id.to_string(),
         ip: row.record.peer.ip(),
         port: row.record.peer.port(),
         tls: row.record.tls,
         opened_at: millis(row.record.opened),
-        tenant: Arc::clone(&row.label.tenant),
-        version: version_name(row.label.class),
-        session_id: row.session.clone(),
-        traffic: TrafficView::new(row.totals, row.flows),
+        tenant: label.tenant,
+        version: label.class.into(),
+        session_id: session,
+        client_name: entry
+            .as_ref()
+            .and_then(|entry| entry.client_name.as_deref().map(str::to_owned)),
+        user_id: entry.as_ref().map(|entry| entry.user.0.to_string()),
+        traffic: TrafficView::new(*row.totals, row.monitor.connection_rates.flows(&row.record.id)),
     }
 }

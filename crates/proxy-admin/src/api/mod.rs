@@ -1,7 +1,9 @@
-//! The table of contents of the admin listener: every route and who may use it. One file per resource.
+//! The table of contents of the admin listener: every route and who may use it. One file per resource. Each route says in
+//! its `utoipa::path` what it takes and answers, so what is routed and what is documented cannot differ.
 
 mod config;
 mod connections;
+mod document;
 mod nodes;
 mod overview;
 mod sessions;
@@ -14,21 +16,19 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::{App, assets, auth, prometheus};
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readiness))
+    let open = Router::from(open())
         .merge(assets::routes())
         .with_state(Arc::clone(&app));
-    let behind_login = Router::new()
-        .route("/metrics", get(prometheus::metrics))
-        .nest("/api/v1", api())
+    let behind_login = Router::from(behind_login())
         .fallback(|| async { ApiError::NotFound("there is no such route") })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(from_fn_with_state(Arc::clone(&app), auth::require_login))
@@ -38,21 +38,56 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(map_response(harden))
 }
 
-fn api() -> Router<Arc<App>> {
-    Router::new()
-        .route("/overview", get(overview::overview))
-        .route("/nodes", get(nodes::list))
-        .route("/nodes/{name}/drain", post(nodes::drain))
-        .route("/nodes/{name}/undrain", post(nodes::undrain))
-        .route("/connections", get(connections::list))
-        .route("/connections/{id}", delete(connections::disconnect))
-        .route("/sessions", get(sessions::list))
-        .route("/usage/ips", get(usage::ips))
-        .route("/usage/tenants", get(usage::tenants))
-        .route("/config", get(config::config))
+/// What the routes say of themselves.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let head = OpenApiRouter::with_openapi(document::Head::openapi());
+    document::complete(head.merge(open()).merge(behind_login()).into_openapi())
 }
 
+/// Open to everyone.
+fn open() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(liveness))
+        .routes(routes!(readiness))
+}
+
+fn behind_login() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(prometheus::metrics))
+        .nest("/api/v1", api())
+}
+
+fn api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(overview::overview))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::drain))
+        .routes(routes!(nodes::undrain))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::disconnect))
+        .routes(routes!(sessions::list))
+        .routes(routes!(usage::ips))
+        .routes(routes!(usage::tenants))
+        .routes(routes!(config::config))
+        .routes(routes!(document::openapi))
+}
+
+/// Is the program alive
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, description = "It is", body = String)))]
+async fn liveness() -> &'static str {
+    "ok\n"
+}
+
+/// Can clients be served
+///
 /// Says no more than a load balancer needs: it is open to everyone.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", security(()),
+    responses(
+        (status = 200, description = "At least one node takes work", body = String),
+        (status = 503, description = "None does, or the proxy is shutting down", body = String),
+    ),
+)]
 async fn readiness(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     if app.is_ready() {
         (StatusCode::OK, "ready\n")

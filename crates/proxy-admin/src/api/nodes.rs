@@ -12,71 +12,92 @@ use proxy_core::health::NodeState;
 use proxy_core::placement;
 use proxy_core::pool::NodeView;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::ApiError;
 use crate::monitor::{Monitor, NodeReading};
 use crate::server::Peer;
-use crate::view::{TrafficView, generation_name, millis, millis_of};
+use crate::view::{GenerationName, StateName, TrafficView, millis, millis_of};
 
-/// The answer to a list of nodes.
-#[derive(Serialize)]
+/// All nodes, in the order of the configuration.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NodeList)]
 pub(crate) struct Nodes {
+    /// When the figures were read.
     sampled_at: u64,
     items: Vec<NodeRow>,
 }
 
-#[derive(Serialize)]
+/// What is known of one node.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Node)]
 struct NodeRow {
     name: Arc<str>,
     /// Without the password.
     url: Option<String>,
-    generation: Option<&'static str>,
+    generation: Option<GenerationName>,
+    /// Its own version text.
     version: Option<Box<str>>,
     /// Whether it speaks end-to-end encrypted voice (4.2 and later); null when its version does not tell.
     dave: Option<bool>,
-    state: &'static str,
+    state: StateName,
     /// The health without regard to draining.
-    health: &'static str,
+    health: StateName,
+    /// Since when the state lasts, to the second.
     since: u64,
+    /// Also after recovery.
     last_failure: Option<FailureView>,
     weight: f32,
     regions: Vec<String>,
     load: LoadView,
+    /// Its last Lavalink statistics, with the frame figures averaged over the sessions on it.
+    #[schema(value_type = Option<schema::LavalinkStats>)]
     stats: Option<Stats>,
     stats_at: Option<u64>,
+    /// Sessions with a link to it.
     sessions: u32,
+    /// WebSockets open to it.
     links: usize,
+    /// Requests under way.
     outstanding: u32,
+    /// Placements that its statistics cannot show yet.
     pending: u32,
+    /// Mean of recent probes.
     latency_ms: Option<f64>,
     #[serde(flatten)]
     traffic: TrafficView,
 }
 
-#[derive(Serialize)]
+/// Why a node failed last.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NodeFailure)]
 struct FailureView {
     reason: String,
     at: u64,
 }
 
 /// The number that placement compares (the lowest wins), and how it came about.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NodeLoad)]
 struct LoadView {
+    /// Null without recent statistics.
     score: Option<f64>,
     explanation: String,
 }
 
 /// What became of a wish to drain or undrain.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Drained {
     name: String,
-    state: &'static str,
+    /// The state then in force.
+    state: StateName,
 }
 
-/// `GET /api/v1/nodes`
+/// What is known of every node
+#[utoipa::path(get, path = "/nodes", tag = "nodes", responses((status = 200, description = "All nodes", body = Nodes)))]
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Nodes> {
     let monitor = app.monitor();
     let pool = app.shared.pool();
@@ -86,7 +107,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Nodes> {
     })
 }
 
-/// `POST /api/v1/nodes/{name}/drain`
+/// Take a node out of placement
+///
+/// What is on it stays.
+#[utoipa::path(
+    post, path = "/nodes/{name}/drain", tag = "nodes", params(("name" = String, Path, description = "The node's name")),
+    responses((status = 200, description = "It drains", body = Drained)),
+)]
 pub(crate) async fn drain(
     State(app): State<Arc<App>>,
     peer: Extension<Peer>,
@@ -96,7 +123,11 @@ pub(crate) async fn drain(
     set_draining(&app, peer.0, name, &headers, true)
 }
 
-/// `POST /api/v1/nodes/{name}/undrain`
+/// Put a node back into placement
+#[utoipa::path(
+    post, path = "/nodes/{name}/undrain", tag = "nodes", params(("name" = String, Path, description = "The node's name")),
+    responses((status = 200, description = "It takes work again", body = Drained)),
+)]
 pub(crate) async fn undrain(
     State(app): State<Arc<App>>,
     peer: Extension<Peer>,
@@ -123,7 +154,7 @@ fn set_draining(
     let pool = app.shared.pool();
     let state = pool.nodes().iter().find(|node| *node.name == *name);
     Ok(Json(Drained {
-        state: state.map_or("unknown", |node| node.state.name()),
+        state: state.map_or(StateName::Unknown, |node| node.state.into()),
         name,
     }))
 }
@@ -144,11 +175,11 @@ fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
     NodeRow {
         name: Arc::clone(&node.name),
         url: url(app, node),
-        generation: node.generation.map(generation_name),
+        generation: node.generation.map(Into::into),
         version: node.about.as_ref().map(|about| about.version.clone()),
         dave: node.generation.and_then(dave),
-        state: node.state.name(),
-        health: node.underneath.name(),
+        state: node.state.into(),
+        health: node.underneath.into(),
         since: millis(since(reading, node.state)),
         last_failure: node.last_failure.map(|(failure, at)| FailureView {
             reason: failure.to_string(),
@@ -195,5 +226,51 @@ fn dave(generation: Generation) -> Option<bool> {
     match generation {
         Generation::Legacy | Generation::V3_7 => Some(false),
         Generation::V4 { minor } => minor.map(|minor| minor >= 2),
+    }
+}
+
+/// Lavalink's own shapes, for the document alone: the protocol crate does not know it.
+mod schema {
+    #![expect(dead_code, reason = "never made, only described")]
+
+    use utoipa::ToSchema;
+
+    /// Statistics as Lavalink has them.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    pub(super) struct LavalinkStats {
+        frame_stats: Option<LavalinkFrames>,
+        players: i64,
+        playing_players: i64,
+        /// Milliseconds.
+        uptime: i64,
+        memory: LavalinkMemory,
+        cpu: LavalinkCpu,
+    }
+
+    /// Frames per player and minute.
+    #[derive(ToSchema)]
+    struct LavalinkFrames {
+        sent: i64,
+        nulled: i64,
+        deficit: i64,
+    }
+
+    /// Bytes.
+    #[derive(ToSchema)]
+    struct LavalinkMemory {
+        free: i64,
+        used: i64,
+        allocated: i64,
+        reservable: i64,
+    }
+
+    /// Loads are from 0 to 1.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    struct LavalinkCpu {
+        cores: i64,
+        system_load: f64,
+        lavalink_load: f64,
     }
 }

@@ -7,60 +7,82 @@ use axum::Json;
 use axum::extract::State;
 use proxy_core::health::NodeState;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::App;
-use crate::view::{TrafficView, millis, millis_of, version_name};
+use crate::view::{TrafficView, VersionName, millis, millis_of};
 
-/// See the module.
-#[derive(Serialize)]
+/// The whole proxy at a glance.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
+    /// Of the program.
     version: &'static str,
     started_at: u64,
     uptime_ms: u64,
+    /// At least one node takes work, and no shutdown is under way.
     ready: bool,
+    /// A shutdown is under way.
     stopping: bool,
+    /// When the figures were read.
     sampled_at: u64,
     nodes: Nodes,
     connections: Connections,
     sessions: Sessions,
+    /// Players of all sessions.
     players: u64,
     client_side: ClientSide,
+    /// Traffic with nodes, probes included; never to be added to the client side.
     node_side: TrafficView,
-    /// Reasons that occurred.
+    /// Refused requests and sockets closed by the proxy, by reasons that occurred.
     refusals: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Serialize)]
+/// How many nodes are in which state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NodeCounts)]
 struct Nodes {
     total: usize,
-    #[serde(flatten)]
-    by_state: BTreeMap<&'static str, usize>,
+    healthy: usize,
+    degraded: usize,
+    down: usize,
+    draining: usize,
+    unknown: usize,
 }
 
-#[derive(Serialize)]
+/// How many connections there are and were.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConnectionCounts)]
 struct Connections {
     open: usize,
+    /// So far.
     opened: u64,
 }
 
-#[derive(Default, Serialize)]
+/// How many sessions there are.
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SessionCounts)]
 struct Sessions {
     total: usize,
+    /// Their client is away and may come back.
     parked: usize,
-    by_version: BTreeMap<&'static str, usize>,
+    /// Versions that occur.
+    by_version: BTreeMap<VersionName, usize>,
 }
 
-#[derive(Serialize)]
+/// Traffic with clients.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ClientSide {
     #[serde(flatten)]
     traffic: TrafficView,
-    by_version: BTreeMap<&'static str, TrafficView>,
+    /// Versions that occurred.
+    by_version: BTreeMap<VersionName, TrafficView>,
 }
 
-/// `GET /api/v1/overview`
+/// The whole proxy at a glance
+#[utoipa::path(get, path = "/overview", tag = "overview", responses((status = 200, description = "Now", body = Overview)))]
 pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
     let (sessions, players) = sessions(&app);
     let monitor = app.monitor();
@@ -86,7 +108,7 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
                 .into_iter()
                 .map(|(class, totals)| {
                     let flows = monitor.version_rates.flows(&class);
-                    (version_name(class), TrafficView::new(totals, flows))
+                    (class.into(), TrafficView::new(totals, flows))
                 })
                 .collect(),
         },
@@ -96,18 +118,15 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
 }
 
 fn nodes(app: &App) -> Nodes {
-    let states = [
-        NodeState::Healthy,
-        NodeState::Degraded,
-        NodeState::Down,
-        NodeState::Draining,
-        NodeState::Unknown,
-    ];
     let pool = app.shared.pool();
     let count = |state| pool.nodes().iter().filter(|node| node.state == state).count();
     Nodes {
         total: pool.nodes().len(),
-        by_state: states.map(|state| (state.name(), count(state))).into(),
+        healthy: count(NodeState::Healthy),
+        degraded: count(NodeState::Degraded),
+        down: count(NodeState::Down),
+        draining: count(NodeState::Draining),
+        unknown: count(NodeState::Unknown),
     }
 }
 
@@ -117,7 +136,7 @@ fn sessions(app: &App) -> (Sessions, u64) {
     for entry in app.shared.directory.all() {
         sessions.total += 1;
         sessions.parked += usize::from(entry.is_parked());
-        *sessions.by_version.entry(version_name(entry.class())).or_default() += 1;
+        *sessions.by_version.entry(entry.class().into()).or_default() += 1;
         players += u64::from(entry.players());
     }
     (sessions, players)

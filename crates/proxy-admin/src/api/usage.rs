@@ -9,31 +9,61 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use proxy_gateway::usage::Totals;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::ApiError;
-use crate::listing::{Column, Listing, Page};
+use crate::listing::{Column, Listing, Page, Paging, same_ip};
 use crate::rate_table::Flows;
+use crate::search::Search;
 use crate::view::TrafficView;
 
-/// One address.
-#[derive(Serialize)]
+/// One client address.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IpUsage)]
 pub(crate) struct AddressRow {
     /// Null for all addresses past those that are counted one by one.
+    #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
+    /// Open now.
     connections: usize,
     #[serde(flatten)]
     traffic: TrafficView,
 }
 
 /// One tenant; `none` is what came before a password.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TenantUsage)]
 pub(crate) struct TenantRow {
     tenant: Arc<str>,
+    /// Open now.
     connections: usize,
     #[serde(flatten)]
     traffic: TrafficView,
+}
+
+/// Which addresses are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AddressFilters {
+    /// Only this one.
+    #[param(value_type = Option<String>)]
+    ip: Option<IpAddr>,
+    /// Only those with this text in them.
+    #[param(value_type = Option<String>)]
+    q: Option<Search>,
+}
+
+/// Which tenants are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TenantFilters {
+    /// Only this one.
+    tenant: Option<Box<str>>,
+    /// Only those with this text in their name.
+    #[param(value_type = Option<String>)]
+    q: Option<Search>,
 }
 
 /// One line of either list as it is sorted.
@@ -58,19 +88,30 @@ const fn columns<K>() -> [Column<Row<K>>; 7] {
     ]
 }
 
-/// `GET /api/v1/usage/ips`
-pub(crate) async fn ips(State(app): State<Arc<App>>, listing: Listing) -> Result<Json<Page<AddressRow>>, ApiError> {
-    if listing.tenant.is_some() {
-        return Err(ApiError::Query("addresses cannot be asked for by tenant".to_owned()));
-    }
+/// Traffic by client address, closed connections included
+///
+/// Columns: `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `rate` (bytes per second over ten seconds, both ways),
+/// `connections`.
+#[utoipa::path(
+    get, path = "/usage/ips", tag = "usage", params(Paging, AddressFilters),
+    responses((status = 200, description = "A page", body = Page<AddressRow>)),
+)]
+pub(crate) async fn ips(
+    State(app): State<Arc<App>>,
+    listing: Listing<AddressFilters>,
+) -> Result<Json<Page<AddressRow>>, ApiError> {
+    let wanted = &listing.filters;
+    let all = wanted.ip.is_none() && wanted.q.is_none();
     let monitor = app.monitor();
     let open = count(monitor.client.connections.iter().map(|(record, _)| record.peer.ip()));
     let rows = monitor.client.by_address.iter().filter(|(ip, totals)| {
         // The sum of uncounted addresses exists only once there are any.
-        ip.map_or(listing.ip.is_none() && **totals != Totals::default(), |ip| {
-            listing
-                .ip
-                .is_none_or(|wanted| wanted.to_canonical() == ip.to_canonical())
+        ip.map_or(all && **totals != Totals::default(), |ip| {
+            same_ip(wanted.ip, ip)
+                && wanted
+                    .q
+                    .as_ref()
+                    .is_none_or(|search| search.finds(&ip.to_canonical().to_string()))
         })
     });
     let rows = rows.map(|(ip, totals)| Row {
@@ -84,14 +125,21 @@ pub(crate) async fn ips(State(app): State<Arc<App>>, listing: Listing) -> Result
         connections: row.connections,
         traffic: TrafficView::new(row.totals, row.flows),
     };
-    listing.page(rows.collect(), &columns(), monitor.at, show).map(Json)
+    let rows: Vec<_> = rows.collect();
+    listing.page(&rows, &columns(), monitor.at, show).map(Json)
 }
 
-/// `GET /api/v1/usage/tenants`
-pub(crate) async fn tenants(State(app): State<Arc<App>>, listing: Listing) -> Result<Json<Page<TenantRow>>, ApiError> {
-    if listing.ip.is_some() {
-        return Err(ApiError::Query("tenants cannot be asked for by address".to_owned()));
-    }
+/// Traffic by tenant, closed connections included
+///
+/// `none` is what came before a password. Columns as for addresses.
+#[utoipa::path(
+    get, path = "/usage/tenants", tag = "usage", params(Paging, TenantFilters),
+    responses((status = 200, description = "A page", body = Page<TenantRow>)),
+)]
+pub(crate) async fn tenants(
+    State(app): State<Arc<App>>,
+    listing: Listing<TenantFilters>,
+) -> Result<Json<Page<TenantRow>>, ApiError> {
     let monitor = app.monitor();
     let open = count(
         monitor
@@ -100,7 +148,10 @@ pub(crate) async fn tenants(State(app): State<Arc<App>>, listing: Listing) -> Re
             .iter()
             .map(|(record, _)| record.label().0.tenant),
     );
-    let wanted = |tenant: &str| listing.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
+    let TenantFilters { tenant, q } = &listing.filters;
+    let wanted = |name: &str| {
+        tenant.as_deref().is_none_or(|wanted| wanted == name) && q.as_ref().is_none_or(|search| search.finds(name))
+    };
     let rows = monitor.by_tenant().into_iter().filter(|(tenant, _)| wanted(tenant));
     let rows = rows.map(|(tenant, totals)| Row {
         totals,
@@ -113,7 +164,8 @@ pub(crate) async fn tenants(State(app): State<Arc<App>>, listing: Listing) -> Re
         connections: row.connections,
         traffic: TrafficView::new(row.totals, row.flows),
     };
-    listing.page(rows.collect(), &columns(), monitor.at, show).map(Json)
+    let rows: Vec<_> = rows.collect();
+    listing.page(&rows, &columns(), monitor.at, show).map(Json)
 }
 
 fn count<K: Eq + Hash>(keys: impl Iterator<Item = K>) -> HashMap<K, usize> {

@@ -74,6 +74,8 @@ async fn unknown_routes_and_methods_and_queries_get_a_json_error() {
         (Method::GET, "/api/v1/connections?ip=somewhere", 400),
         (Method::GET, "/api/v1/connections?sort=colour", 400),
         (Method::GET, "/api/v1/sessions?ip=127.0.0.1", 400),
+        (Method::GET, "/api/v1/sessions?state=gone", 400),
+        (Method::GET, "/api/v1/sessions?version=v5", 400),
         (Method::GET, "/api/v1/usage/ips?tenant=alpha", 400),
         (Method::GET, "/api/v1/usage/tenants?ip=127.0.0.1", 400),
     ];

@@ -9,4 +9,5 @@ mod dashboard;
 mod docs;
 mod figures;
 mod metrics;
+mod openapi;
 mod rig;
