@@ -116,6 +116,37 @@ impl PlayerUpdate {
     }
 }
 
+/// Position and voice connection out of a `playerUpdate`. The spelling that Lavalink itself uses, which is nearly every
+/// one, is read without parsing the rest.
+pub fn quick_position(payload: &[u8]) -> Option<(i64, bool)> {
+    usual_position(payload).or_else(|| {
+        let state = PlayerUpdate::read(payload).ok()?.state;
+        Some((state.position, state.connected))
+    })
+}
+
+fn usual_position(payload: &[u8]) -> Option<(i64, bool)> {
+    let rest = payload.strip_prefix(br#"{"op":"playerUpdate","#)?;
+    let rest = match rest.strip_prefix(br#""guildId":""#) {
+        Some(rest) => digits(rest)?.1.strip_prefix(br#"","#)?,
+        None => rest,
+    };
+    let (_, rest) = digits(rest.strip_prefix(br#""state":{"time":"#)?)?;
+    let (position, rest) = digits(rest.strip_prefix(br#","position":"#)?)?;
+    let rest = rest.strip_prefix(br#","connected":"#)?;
+    Some((position, rest.starts_with(b"true")))
+}
+
+fn digits(text: &[u8]) -> Option<(i64, &[u8])> {
+    // So many cannot overflow.
+    let len = text.iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = text.split_at(len);
+    let value = number.iter().fold(0, |value: i64, digit| {
+        value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
+    });
+    (len > 0).then_some((value, rest))
+}
+
 /// Body of a v4 `PATCH /v4/sessions/{session}`. Absent fields leave things as they are; unknown keys are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionUpdate {

@@ -12,6 +12,7 @@ use proxy_core::placement::Region;
 use proxy_core::pool::{NodeId, NodeSpec};
 use proxy_core::secret::Secret;
 use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_core::session::resume::QueueLimits;
 use proxy_core::tenant::{Tenant, Tenants};
 use proxy_gateway::Gateway;
@@ -135,13 +136,15 @@ fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
         response_timeout: requests.response_timeout,
         retry: requests.retry,
         limits,
-        sessions: SessionSettings {
+        sessions: Arc::new(SessionSettings {
             queue: QueueLimits {
                 messages: u32::try_from(sessions.queue_messages).unwrap_or(u32::MAX),
                 bytes: u32::try_from(sessions.queue_bytes).unwrap_or(u32::MAX),
             },
+            grace: Duration::ZERO,
             ..SessionSettings::default()
-        },
+        }),
+        migrations: MigrationLimits::default(),
         tenants,
         nodes: nodes.into_iter().map(build_node).collect(),
         health: HealthSettings {

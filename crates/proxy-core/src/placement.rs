@@ -68,6 +68,10 @@ pub struct Want<'a> {
     pub allowed: Option<&'a [NodeId]>,
     /// The Discord voice region, when known; see [`region::of_endpoint`].
     pub region: Option<&'a str>,
+    /// Nodes that are preferred unless another is better by a margin: each session on a node costs it threads.
+    pub near: &'a [NodeId],
+    /// A 4.2 node would refuse the player, whose voice state has no channel id.
+    pub lacks_channel: bool,
 }
 
 impl<'a> Want<'a> {
@@ -79,6 +83,8 @@ impl<'a> Want<'a> {
             exclude: &[],
             allowed: None,
             region: None,
+            near: &[],
+            lacks_channel: false,
         }
     }
 
@@ -91,9 +97,26 @@ impl<'a> Want<'a> {
         self.allowed.is_none_or(|allowed| allowed.contains(&node.id))
             && node
                 .generation
-                .is_some_and(|generation| self.generation.accepts(generation))
+                .is_some_and(|generation| self.generation.accepts(generation) && !self.is_refused_by(generation))
+    }
+
+    fn is_refused_by(&self, generation: Generation) -> bool {
+        self.lacks_channel && generation.needs_channel_id()
+    }
+
+    /// What a node that is not near is charged. About the load of so many players.
+    fn distance(&self, node: &NodeView) -> f64 {
+        if self.near.is_empty() || self.near.contains(&node.id) {
+            0.0
+        } else {
+            NEAR_MARGIN
+        }
     }
 }
+
+/// A node to which a session has no link must be better by this much, in the unit of [`score`]: players on a node of
+/// weight 1.
+const NEAR_MARGIN: f64 = 20.0;
 
 /// A chosen node.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,6 +125,28 @@ pub struct Choice {
     pub node: NodeId,
     /// Why, for the log and the dashboard.
     pub why: Why,
+}
+
+impl Choice {
+    /// The node that a session is on, for one that keeps its players together.
+    pub fn same_session(node: NodeId) -> Self {
+        Self::by_rule(node, Rule::SameSession)
+    }
+
+    /// The node that an operator named.
+    pub fn by_operator(node: NodeId) -> Self {
+        Self::by_rule(node, Rule::Operator)
+    }
+
+    fn by_rule(node: NodeId, rule: Rule) -> Self {
+        let why = Why {
+            rule,
+            candidates: 1,
+            degraded: false,
+            source_ignored: false,
+        };
+        Self { node, why }
+    }
 }
 
 /// Why a node was chosen. Its text is made only when someone reads it.
@@ -128,6 +173,10 @@ pub enum Rule {
     SlowStart,
     /// No candidate has statistics: the fewest placements and links for its weight.
     NothingKnown,
+    /// The session keeps its players on one node.
+    SameSession,
+    /// An operator named it.
+    Operator,
 }
 
 impl fmt::Display for Why {
@@ -137,6 +186,8 @@ impl fmt::Display for Why {
             Rule::Outstanding(count) => write!(f, "fewest requests under way, {count}, of {}", self.candidates)?,
             Rule::SlowStart => write!(f, "slow start of a node without statistics, one of {}", self.candidates)?,
             Rule::NothingKnown => write!(f, "least used of {}, none with statistics", self.candidates)?,
+            Rule::SameSession => f.write_str("the node of the session's other players")?,
+            Rule::Operator => f.write_str("an operator's choice")?,
         }
         if self.degraded {
             f.write_str("; no healthy node")?;
@@ -210,14 +261,14 @@ pub fn choose_session(
     let by_score = |node: &NodeView| {
         score(node, now)
             .value()
-            .map(|score| score + region::penalty(node, want.region))
+            .map(|score| score + region::penalty(node, want.region) + want.distance(node))
     };
     if let Some((node, score)) = field.lowest(rng, by_score) {
         return Ok(field.choice(node, Rule::Score(score)));
     }
     let by_use = |node: &NodeView| {
         let load = f64::from(node.pending().saturating_add(node.sessions())) / f64::from(node.weight);
-        Some(load + region::penalty(node, want.region))
+        Some(load + region::penalty(node, want.region) + want.distance(node))
     };
     let (node, _) = field.lowest(rng, by_use).ok_or(field.nothing())?;
     Ok(field.choice(node, Rule::NothingKnown))

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lavalink_protocol::detect::Class;
@@ -10,6 +11,7 @@ use proxy_core::health::HealthSettings;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::pool::NodeSpec;
 use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::Tenants;
 
 use crate::node::NodeAddress;
@@ -56,7 +58,9 @@ pub struct GatewayConfig {
     /// Caps on client connections.
     pub limits: ConnectionLimits,
     /// What is kept for a client that is away, and for how long.
-    pub sessions: SessionSettings,
+    pub sessions: Arc<SessionSettings>,
+    /// How many players move at a time.
+    pub migrations: MigrationLimits,
     /// Client passwords.
     pub tenants: Tenants,
     /// Nodes, in the order of their ids.

@@ -17,6 +17,7 @@ use proxy_core::health::{Signal, Transition};
 use proxy_core::limits::Connections;
 use proxy_core::placement::{self, NoNode, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
+use proxy_core::session::migration::MigrationBudget;
 use tokio::sync::mpsc;
 
 use crate::config::GatewayConfig;
@@ -52,6 +53,8 @@ pub struct Shared {
     pub(crate) undecided: AtomicUsize,
     undecided_sockets: Mutex<Vec<(Caller, Arc<SessionEntry>)>>,
     pub(crate) limits: Mutex<Connections>,
+    /// Bounds the migrations of all sessions together; locked by sessions that migrate, and by no others.
+    pub(crate) migrations: Mutex<MigrationBudget>,
     pool: Mutex<Pool>,
     snapshot: ArcSwap<PoolSnapshot>,
     bindings: Mutex<Bindings>,
@@ -94,6 +97,7 @@ impl Shared {
             undecided: AtomicUsize::new(0),
             undecided_sockets: Mutex::default(),
             limits: Mutex::new(Connections::new(config.limits)),
+            migrations: Mutex::new(MigrationBudget::new(config.migrations)),
             snapshot: ArcSwap::new(pool.snapshot()),
             pool: Mutex::new(pool),
             bindings: Mutex::new(Bindings::new(BindingSettings::default())),
@@ -289,6 +293,8 @@ impl Shared {
             exclude,
             allowed,
             region: None,
+            near: &[],
+            lacks_channel: false,
         };
         policy(&self.snapshot.load(), &want, &mut fastrand::Rng::new(), Instant::now())
             .map(|choice| choice.node)

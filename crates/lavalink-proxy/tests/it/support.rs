@@ -18,6 +18,7 @@ use proxy_core::limits::ConnectionLimits;
 use proxy_core::pool::{NodeSpec, NodeView};
 use proxy_core::secret::Secret;
 use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::{Tenant, Tenants};
 use proxy_gateway::Gateway;
 use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConfig};
@@ -286,7 +287,8 @@ fn quick_config(nodes: Vec<NodeConfig>) -> GatewayConfig {
             total: 100_000,
             per_ip: 100_000,
         },
-        sessions: SessionSettings::default(),
+        sessions: SessionSettings::default().into(),
+        migrations: MigrationLimits::default(),
         tenants: Tenants::new(Vec::new()).unwrap(),
         nodes,
         health: HealthSettings {

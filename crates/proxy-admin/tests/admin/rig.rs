@@ -15,6 +15,7 @@ use proxy_core::limits::ConnectionLimits;
 use proxy_core::pool::NodeSpec;
 use proxy_core::secret::Secret;
 use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::{Tenant, Tenants};
 use proxy_gateway::Gateway;
 use proxy_gateway::config::{GatewayConfig, ListenerConfig, NodeConfig};
@@ -171,7 +172,8 @@ fn gateway_config(nodes: &[SimNode]) -> GatewayConfig {
             total: 1000,
             per_ip: 1000,
         },
-        sessions: SessionSettings::default(),
+        sessions: SessionSettings::default().into(),
+        migrations: MigrationLimits::default(),
         tenants: Tenants::new(
             ["alpha", "beta"]
                 .map(|name| Tenant::new(name, Secret::new(name)))

@@ -1,6 +1,8 @@
 //! The links of one session. Not for the sockets themselves: the shell keeps those by [`LinkId`].
 
-use lavalink_protocol::id::NodeSessionId;
+use std::time::Instant;
+
+use lavalink_protocol::id::{GuildId, NodeSessionId};
 
 use crate::pool::NodeId;
 
@@ -8,36 +10,86 @@ use crate::pool::NodeId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u32);
 
-/// A link that is up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A link, whether its socket is there or not.
+#[derive(Debug, Clone)]
 pub struct Link {
     /// Its number within the session.
     pub id: LinkId,
     /// The node at its end.
     pub node: NodeId,
-    /// The node's own id for the session, as its `ready` gave it: what session paths are rewritten to.
-    pub node_session: NodeSessionId,
+    /// The node's own id for the session, as its `ready` gave it: what session paths are rewritten to. `None` while it
+    /// is opened for the first time.
+    pub node_session: Option<NodeSessionId>,
+    /// Whether it can be used.
+    pub state: LinkState,
+    /// The node was asked to keep the session when its socket is lost.
+    pub kept: bool,
+    /// Since when it has had no player, for a link that is not the only one.
+    pub(crate) empty_since: Option<Instant>,
+    /// Guilds whose players have moved away from it: what it still says of them is the move's own doing.
+    pub(crate) moved_away: Vec<GuildId>,
 }
 
-/// The links that are up. A session has one, later one per node with players of it, so a short list is searched
-/// faster than any map.
+/// Whether a link can be used.
+#[derive(Debug, Clone)]
+pub enum LinkState {
+    /// It is opened for the first time.
+    Opening,
+    /// Its socket is open.
+    Up,
+    /// Its socket was lost, and the node's session is being resumed.
+    Resuming(Resuming),
+}
+
+/// How far the resuming of a node's session is.
+#[derive(Debug, Clone)]
+pub struct Resuming {
+    /// When it is given up.
+    pub until: Instant,
+    /// Tries so far.
+    pub tries: u32,
+    /// Answers that the session is not there. The node may not have noticed yet that the old socket is gone, so one is
+    /// not enough.
+    pub denied: u32,
+    /// When the next try is due; `None` while one is under way.
+    pub next: Option<Instant>,
+}
+
+impl Link {
+    pub(crate) fn opening(id: LinkId, node: NodeId) -> Self {
+        Self {
+            id,
+            node,
+            node_session: None,
+            state: LinkState::Opening,
+            kept: false,
+            empty_since: None,
+            moved_away: Vec::new(),
+        }
+    }
+
+    /// Its socket is open.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, LinkState::Up)
+    }
+
+    /// It is opened for the first time.
+    pub fn is_opening(&self) -> bool {
+        matches!(self.state, LinkState::Opening)
+    }
+}
+
+/// All links. A session has one, or one per node with players of it, so a short list is searched faster than any map.
 #[derive(Debug, Default)]
 pub struct Links(Vec<Link>);
 
 impl Links {
-    /// Adds a link, or replaces the one with the same number (its node session may have changed).
-    pub fn insert(&mut self, link: Link) {
-        match self.0.iter_mut().find(|known| known.id == link.id) {
-            Some(known) => *known = link,
-            None => {
-                self.0.reserve_exact(1);
-                self.0.push(link);
-            }
-        }
+    pub(crate) fn insert(&mut self, link: Link) {
+        self.0.reserve_exact(1);
+        self.0.push(link);
     }
 
-    /// Takes a link out.
-    pub fn remove(&mut self, id: LinkId) -> Option<Link> {
+    pub(crate) fn remove(&mut self, id: LinkId) -> Option<Link> {
         let index = self.0.iter().position(|link| link.id == id)?;
         Some(self.0.remove(index))
     }
@@ -47,28 +99,41 @@ impl Links {
         self.0.iter().find(|link| link.id == id)
     }
 
-    /// The link for what belongs to no player yet: the oldest one.
-    pub fn primary(&self) -> Option<&Link> {
-        self.0.first()
+    pub(crate) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.0.iter_mut().find(|link| link.id == id)
     }
 
-    /// All links that are up.
+    /// The link to a node.
+    pub fn to(&self, node: NodeId) -> Option<&Link> {
+        self.0.iter().find(|link| link.node == node)
+    }
+
+    /// The link for what belongs to no player: the oldest one that is up.
+    pub fn primary(&self) -> Option<&Link> {
+        self.0.iter().find(|link| link.is_up())
+    }
+
+    /// All links.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.0.iter()
     }
 
-    /// Whether no link is up.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.0.iter_mut()
+    }
+
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many links are up.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Takes all links out.
-    pub fn drain(&mut self) -> impl Iterator<Item = Link> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Link> {
         std::mem::take(&mut self.0).into_iter()
     }
 }

@@ -2,190 +2,82 @@
 //! carries out the effects it answers with.
 //!
 //! ```text
-//! new --LinkUp--> connected --ClientLost, resuming on--> parked --ClientBack--> connected
-//!  |                  |                                    |
-//!  +--ClientLost------+--ClientLost, resuming off          +--Tick at the deadline, queue full
-//!  +--LinkLost--------+--LinkLost, Shutdown ---------------+--LinkLost, Shutdown
-//!                     v                                    v
-//!                   ended (its links are closed, and with them its players on the nodes)
+//! the client   new --LinkUp--> connected --ClientLost, resuming on--> parked --ClientBack--> connected
+//!               |                  |                                    |
+//!               +------------------+--ClientLost, resuming off; Shutdown+--Tick at the deadline, queue full, Shutdown
+//!                                  v                                    v
+//!                                ended (its links are closed, and with them its players on the nodes)
+//!
+//! each link    opening --LinkUp--> up --LinkLost, players on it--> resuming --LinkUp{resumed}--> up, reconciled
+//!                                   |                                 |
+//!                                   +--no players, or not kept        +--refused, denied, too late
+//!                                   v                                 v
+//!                                 gone: its players move
+//!
+//! each move    waiting --turn, link up--> [quieting] --> restoring --Restored--> done
+//!                 ^                                          |
+//!                 +-------- another node --------------------+--too often or too late--> the client is told
 //! ```
 //!
-//! As in Lavalink, resuming is off until a session update turns it on, with a timeout of 60 s.
+//! As in Lavalink, resuming is off until a session update turns it on, with a timeout of 60 s. Each part of the life is
+//! a file: `client`, `link`, `moves`, `found` (what a node says after a time of silence).
 
-use std::time::{Duration, Instant};
+mod client;
+mod found;
+mod link;
+mod message;
+mod moves;
+mod types;
 
-use lavalink_protocol::envelope::{Envelope, Op};
+use std::sync::Arc;
+use std::time::Instant;
+
 use lavalink_protocol::id::{GuildId, NodeSessionId};
 
+use crate::placement::NoNode;
 use crate::pool::NodeId;
-use crate::session::links::{Link, LinkId, Links};
+use crate::session::links::{Link, LinkId, LinkState, Links, Resuming};
+use crate::session::migration::{Move, PlayerWant, Surroundings};
 use crate::session::players::Players;
-use crate::session::resume::{QueueLimits, ResumeQueue};
+use crate::session::resume::ResumeQueue;
+use crate::session::shadow::{Needs, Shadow};
 
-/// Settings that all sessions share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionSettings {
-    /// The bound of what is kept for a client that is away.
-    pub queue: QueueLimits,
-    /// No session is parked longer, whatever timeout its client set.
-    pub max_park: Duration,
-}
+pub use client::{CLOSE_NO_LINK, CLOSE_NODE_LOST, CLOSE_SHUTDOWN};
+pub use message::Disposition;
+pub use types::{
+    Effect, EndReason, Input, Leave, LinkLoss, LinkSettings, NodeChange, PlacementMode, RestoreOutcome, SessionSettings,
+};
 
-impl Default for SessionSettings {
-    fn default() -> Self {
-        Self {
-            queue: QueueLimits::default(),
-            max_park: Duration::from_secs(24 * 3600),
-        }
-    }
-}
-
-/// Something that happened to a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A link's WebSocket is open and its node has sent `ready`. The first one makes the session usable.
-    LinkUp {
-        /// Its number, new within the session.
-        link: LinkId,
-        /// The node at its end.
-        node: NodeId,
-        /// The id in the node's `ready`.
-        node_session: NodeSessionId,
-    },
-    /// A link broke, or could not be opened and will not be tried again.
-    LinkLost {
-        /// Which one.
-        link: LinkId,
-        /// How it ended.
-        why: LinkLoss,
-    },
-    /// The client's socket is gone.
-    ClientLost,
-    /// A new socket asks for this session by `Session-Id` and has passed the handshake. Only a parked session can be
-    /// asked for; check [`Machine::is_parked`] first, as Lavalink does before its 101.
-    ClientBack,
-    /// The client changed the resuming settings; what it left out stays.
-    SessionUpdated {
-        /// Whether to park the session when the client is lost.
-        resuming: Option<bool>,
-        /// For how long, in seconds; not above zero ends it at once.
-        timeout: Option<i64>,
-    },
-    /// A guild has a player on this link: a player update was answered with success.
-    PlayerSeen {
-        /// Whose player.
-        guild: GuildId,
-        /// Where it is.
-        link: LinkId,
-    },
-    /// A guild's player was destroyed.
-    PlayerGone {
-        /// Whose player.
-        guild: GuildId,
-    },
-    /// The proxy stops.
-    Shutdown,
-    /// The instant of an earlier [`Effect::WakeAt`] has come (an early or late call does no harm).
-    Tick,
-}
-
-/// How a link ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkLoss {
-    /// The node closed the WebSocket with this code (1005 when it gave none).
-    Closed {
-        /// The close code.
-        code: u16,
-    },
-    /// The connection broke, or answered no ping.
-    Broken,
-    /// It could not be opened.
-    Refused,
-}
-
-/// What the shell does next, in this order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Write `ready` with the session's id to the client.
-    SendReady {
-        /// As it goes into the message.
-        resumed: bool,
-    },
-    /// Write one `stats` made from what is known: some clients break when asked before their first one.
-    SendEarlyStats,
-    /// Write the messages that were queued while the client was away, oldest first.
-    Replay(Box<ResumeQueue>),
-    /// Ask the link's node for the session's players and write one `playerUpdate` for each to the client.
-    SendPlayerUpdates(LinkId),
-    /// Close a link's WebSocket; its players are destroyed with it.
-    CloseLink(LinkId),
-    /// Close the client's WebSocket.
-    CloseClient {
-        /// The close code.
-        code: u16,
-        /// The reason given with it.
-        reason: &'static str,
-    },
-    /// Call with [`Input::Tick`] at this instant. A later one replaces an earlier one.
-    WakeAt(Instant),
-    /// The session is over: forget it. Always the last effect.
-    End(EndReason),
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum EndReason {
-    /// The client left and had not asked for resuming.
-    #[error("the client left")]
-    ClientGone,
-    /// The client did not come back within its timeout.
-    #[error("the client did not come back in time")]
-    ResumeExpired,
-    /// More messages came for an absent client than the queue may hold.
-    #[error("the queue for the absent client was full")]
-    QueueFull,
-    /// The session's link to its node was lost.
-    #[error("the link to the node was lost")]
-    LinkLost,
-    /// The proxy stops.
-    #[error("the proxy stopped")]
-    Shutdown,
-}
-
-impl EndReason {
-    /// The name in logs, metrics and the admin API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ClientGone => "client_gone",
-            Self::ResumeExpired => "resume_expired",
-            Self::QueueFull => "queue_full",
-            Self::LinkLost => "link_lost",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
-
-/// What becomes of one message of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disposition {
-    /// Write it to the client as the bytes it came in.
-    Forward,
-    /// Drop it.
-    Swallow,
-    /// Hand it to [`Machine::enqueue`].
-    Enqueue,
-}
+use found::Suspect;
 
 /// One session. Without players it is a few words and one link's ids; the queue exists only while the client is away.
 #[derive(Debug)]
 pub struct Machine {
-    settings: SessionSettings,
+    settings: Arc<SessionSettings>,
     phase: Phase,
     links: Links,
     players: Players,
+    /// Moves under way, in the order in which they began. Empty, and without memory, nearly always.
+    moves: Vec<Move>,
+    /// What a node said after a time of silence, and a late message may yet explain.
+    suspects: Vec<Suspect>,
     resuming: bool,
     /// Seconds, as the client set it and as it is told.
     timeout: i64,
+    next_link: u32,
+    next_ticket: u32,
+    /// Since when no link has been up, and when opening one is tried next.
+    nodeless: Option<Nodeless>,
+    /// The wake-up that was asked for last.
+    wake: Option<Instant>,
+    /// Where requests go has changed since it was published.
+    changed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Nodeless {
+    since: Instant,
+    next: Instant,
 }
 
 #[derive(Debug)]
@@ -200,103 +92,282 @@ enum Phase {
     Ended,
 }
 
-/// The close code when a node is lost: what a Lavalink that shuts down sends (since 4.0.8), so every client library
-/// knows to connect again.
-pub const CLOSE_NODE_LOST: u16 = 1001;
-/// The close code when the proxy stops; the same as a node's own.
-pub const CLOSE_SHUTDOWN: u16 = 1001;
-/// The close code when no link could be opened for a session whose handshake was already accepted ("try again later").
-pub const CLOSE_NO_LINK: u16 = 1013;
+/// What one input is handled with.
+struct Cx<'a> {
+    now: Instant,
+    env: &'a mut dyn Surroundings,
+    effects: &'a mut Vec<Effect>,
+}
+
+/// Where the request of a guild goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// To this link, which is up.
+    Link(LinkId),
+    /// It waits: for a link that is opened or resumed, or for a migration.
+    Wait,
+    /// No player is known: a request that makes one is placed first, others go to the primary link.
+    Unplaced,
+}
+
+/// Where a new player goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// To this link, which is up.
+    Link(LinkId),
+    /// To a link that is not up yet; [`Effect::Publish`] tells when it is.
+    Wait,
+    /// No node can take it.
+    Nowhere(NoNode),
+}
 
 impl Machine {
     /// A session whose client has passed the handshake and waits for its link.
-    pub fn new(settings: SessionSettings) -> Self {
-        let (links, players) = (Links::default(), Players::default());
+    pub fn new(settings: Arc<SessionSettings>) -> Self {
         Self {
             settings,
             phase: Phase::New,
-            links,
-            players,
+            links: Links::default(),
+            players: Players::default(),
+            moves: Vec::new(),
+            suspects: Vec::new(),
             resuming: false,
             timeout: 60,
+            next_link: 0,
+            next_ticket: 0,
+            nodeless: None,
+            wake: None,
+            changed: false,
         }
     }
 
+    /// A session of an earlier run of the proxy: its client may come back until `until`, its links are resumed, and its
+    /// players are what the nodes say they are. Begin with a tick.
+    pub fn revive(
+        settings: Arc<SessionSettings>,
+        (resuming, timeout): (bool, i64),
+        links: impl IntoIterator<Item = (NodeId, NodeSessionId)>,
+        until: Instant,
+        now: Instant,
+    ) -> Self {
+        let mut machine = Self {
+            resuming,
+            timeout,
+            ..Self::new(settings)
+        };
+        let queue = Box::default();
+        machine.phase = Phase::Parked { until, queue };
+        let limit = machine.settings.links.keep;
+        for (node, node_session) in links {
+            let id = machine.new_link_id();
+            let mut link = Link::opening(id, node);
+            (link.node_session, link.kept) = (Some(node_session), true);
+            // The node keeps it as long, and it may be down as well for a moment.
+            link.state = LinkState::Resuming(Resuming {
+                until: now + limit,
+                tries: 0,
+                denied: 0,
+                next: Some(now),
+            });
+            machine.links.insert(link);
+        }
+        machine
+    }
+
     /// Takes one input and adds what must be done to `effects`. An ended session takes none.
-    pub fn handle(&mut self, input: Input, now: Instant, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, input: Input, now: Instant, env: &mut dyn Surroundings, effects: &mut Vec<Effect>) {
         if self.is_ended() {
             return;
         }
+        let cx = &mut Cx { now, env, effects };
         match input {
             Input::LinkUp {
                 link,
                 node,
                 node_session,
-            } => self.link_up(
-                Link {
-                    id: link,
-                    node,
-                    node_session,
-                },
-                effects,
-            ),
-            Input::LinkLost { link, why } => self.link_lost(link, why, effects),
-            Input::ClientLost => self.client_lost(now, effects),
-            Input::ClientBack => self.client_back(now, effects),
+                resumed,
+            } => self.link_up(link, node, node_session, resumed, cx),
+            Input::LinkLost { link, why } => self.link_lost(link, why, cx),
+            Input::NotKept(link) => _ = self.links.get_mut(link).map(|link| link.kept = false),
+            Input::ClientLost { ours } => self.client_lost(ours, cx),
+            Input::ClientBack => self.client_back(cx),
             Input::SessionUpdated { resuming, timeout } => {
                 self.resuming = resuming.unwrap_or(self.resuming);
                 self.timeout = timeout.unwrap_or(self.timeout);
             }
-            Input::PlayerSeen { guild, link } => {
-                // The answer may come after the link is gone.
-                if self.links.get(link).is_some() {
-                    self.players.insert(guild, link);
+            Input::PlayerAnswered {
+                guild,
+                link,
+                asked,
+                answer,
+            } => self.player_answered(guild, link, &asked, &answer, cx),
+            Input::PlayerDoubted { guild, link } => self.player_doubted(guild, link, cx),
+            Input::PlayerGone { guild, link } => self.player_gone(guild, link, cx),
+            Input::PluginWrote { guild, link, write } => {
+                if let Some(shadow) = self.shadow_on(guild, link) {
+                    shadow.note_write(*write);
                 }
             }
-            Input::PlayerGone { guild } => _ = self.players.remove(guild),
-            Input::Shutdown => self.shut_down(effects),
-            Input::Tick => self.tick(now, effects),
+            Input::Players { link, body } => self.players_listed(link, &body, cx),
+            Input::PlayerFound { guild, link, body } => self.player_found(guild, link, body.as_deref(), cx),
+            Input::Quiet(guild) => self.quiet(guild, cx),
+            Input::Restored {
+                guild,
+                link,
+                ticket,
+                outcome,
+            } => self.restored(guild, link, ticket, outcome, cx),
+            Input::Node { node, change } => self.node_changed(node, change, cx),
+            Input::Move { guild, to } => self.move_player(guild, to, cx),
+            Input::Shutdown { keep } => self.shut_down(keep, cx),
+            Input::Tick => {}
         }
+        self.settle(cx);
     }
 
-    /// Decides on one message that came over a link. Called for every message: nothing here allocates, and the only
-    /// search is for the guild's player when the session has several links. It needs no `now`: a parked session whose
-    /// tick is late goes on queueing within its bound, and what it queued is thrown away when the tick comes.
-    pub fn message(&self, link: LinkId, envelope: &Envelope) -> Disposition {
-        if envelope.op == Op::Ready || !self.comes_from_owner(link, envelope) {
-            return Disposition::Swallow;
+    /// Does what is due, then says what changed and when to be woken.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        self.expire(cx);
+        if !self.is_ended() {
+            self.tend_links(cx);
+            self.confirm_suspects(cx);
+            self.advance_moves(cx);
+            self.ensure_link(cx);
         }
-        match self.phase {
-            Phase::Connected => Disposition::Forward,
-            // Lavalink neither sends nor queues player updates for an absent client.
-            Phase::Parked { .. } if envelope.op == Op::PlayerUpdate => Disposition::Swallow,
-            Phase::Parked { .. } => Disposition::Enqueue,
-            Phase::New | Phase::Ended => Disposition::Swallow,
-        }
-    }
-
-    /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends.
-    pub fn enqueue(&mut self, envelope: &Envelope, message: &[u8], effects: &mut Vec<Effect>) {
-        let limits = self.settings.queue;
-        let Phase::Parked { queue, .. } = &mut self.phase else {
+        if self.is_ended() {
             return;
+        }
+        if std::mem::take(&mut self.changed) {
+            cx.effects.push(Effect::Publish);
+        }
+        let wake = self.next_wake();
+        if let Some(at) = wake.filter(|_| wake != self.wake) {
+            cx.effects.push(Effect::WakeAt(at.max(cx.now)));
+        }
+        self.wake = wake;
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let parked = self.parked_until();
+        let links = self.links.iter().filter_map(|link| self.link_due(link));
+        let moves = self.moves.iter().map(|moving| self.move_due(moving));
+        let suspects = self.suspects.iter().map(|suspect| suspect.due);
+        let nodeless = self.nodeless.map(|nodeless| nodeless.next);
+        let rest = parked.into_iter().chain(nodeless);
+        links.chain(moves).chain(suspects).chain(rest).min()
+    }
+
+    // --- where requests go -------------------------------------------------------------------------------------------
+
+    /// Where a guild's requests go.
+    pub fn route(&self, guild: GuildId) -> Route {
+        let Some(player) = self.players.get(guild) else {
+            return match (self.settings.placement, self.session_link()) {
+                (PlacementMode::Player, _) => Route::Unplaced,
+                (PlacementMode::Session, Some(link)) if link.is_up() => Route::Link(link.id),
+                (PlacementMode::Session, _) => Route::Wait,
+            };
         };
-        let kept = match envelope.op {
-            Op::Stats => queue.enqueue_stats(message, limits),
-            _ => queue.enqueue(message, limits),
-        };
-        if kept.is_err() {
-            self.end(EndReason::QueueFull, effects);
+        let waits = player.moving && self.move_of(guild).is_some_and(Move::blocks_requests);
+        match self.links.get(player.link) {
+            Some(link) if link.is_up() && !waits => Route::Link(link.id),
+            _ => Route::Wait,
         }
     }
 
-    /// The link to send a guild's requests to: the one its player is on, or where a new player would go.
-    pub fn link_for(&self, guild: GuildId) -> Option<&Link> {
-        let known = self.players.link_of(guild).and_then(|link| self.links.get(link));
-        known.or_else(|| self.links.primary())
+    /// Finds a node for a guild's new player, and opens a link to it if there is none.
+    pub fn place(
+        &mut self,
+        guild: GuildId,
+        endpoint: Option<&str>,
+        now: Instant,
+        env: &mut dyn Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> Placed {
+        let cx = &mut Cx { now, env, effects };
+        if let Route::Link(link) = self.route(guild) {
+            return Placed::Link(link);
+        }
+        if self.players.get(guild).is_some() {
+            return Placed::Wait;
+        }
+        let needs = Needs {
+            endpoint: endpoint.map(Into::into),
+            ..Needs::default()
+        };
+        let choice = match self.choose(&needs, &[], cx) {
+            Ok(choice) => choice,
+            Err(none) => return Placed::Nowhere(none),
+        };
+        let link = self.link_to(choice.node, cx);
+        self.players.entry(guild, link).reserved = true;
+        self.changed = true;
+        let placed = match self.route(guild) {
+            Route::Link(link) => Placed::Link(link),
+            _ => Placed::Wait,
+        };
+        self.settle(cx);
+        placed
     }
 
-    /// The links that are up.
+    /// Chooses the node of a player; one that keeps its session together goes where the session is.
+    fn choose(
+        &mut self,
+        needs: &Needs,
+        exclude: &[NodeId],
+        cx: &mut Cx<'_>,
+    ) -> Result<crate::placement::Choice, NoNode> {
+        let near: Vec<NodeId> = self.links.iter().map(|link| link.node).collect();
+        let together = self.settings.placement == PlacementMode::Session;
+        let here = near
+            .iter()
+            .copied()
+            .find(|node| together && !exclude.contains(node) && cx.env.state(*node).takes_work());
+        if let Some(node) = here {
+            return Ok(crate::placement::Choice::same_session(node));
+        }
+        let (needs, near) = (needs, near.as_slice());
+        cx.env.place(&PlayerWant { needs, exclude, near }, cx.now)
+    }
+
+    /// The link to a node, opened if there is none.
+    fn link_to(&mut self, node: NodeId, cx: &mut Cx<'_>) -> LinkId {
+        if let Some(link) = self.links.to(node) {
+            return link.id;
+        }
+        let link = self.new_link_id();
+        self.links.insert(Link::opening(link, node));
+        cx.effects.push(Effect::OpenLink {
+            link,
+            node,
+            resume: None,
+        });
+        link
+    }
+
+    fn new_link_id(&mut self) -> LinkId {
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        id
+    }
+
+    /// The link of a session that is kept together.
+    fn session_link(&self) -> Option<&Link> {
+        self.links.primary().or_else(|| self.links.iter().next())
+    }
+
+    fn shadow_on(&mut self, guild: GuildId, link: LinkId) -> Option<&mut Shadow> {
+        let player = self.players.get_mut(guild).filter(|player| player.link == link)?;
+        player.shadow.as_deref_mut()
+    }
+
+    fn move_of(&self, guild: GuildId) -> Option<&Move> {
+        self.moves.iter().find(|moving| moving.guild == guild)
+    }
+
+    // --- what is known -----------------------------------------------------------------------------------------------
+
+    /// All links.
     pub fn links(&self) -> &Links {
         &self.links
     }
@@ -304,6 +375,11 @@ impl Machine {
     /// The guilds that have players.
     pub fn players(&self) -> &Players {
         &self.players
+    }
+
+    /// Players that are being moved or wait for that.
+    pub fn moving(&self) -> usize {
+        self.moves.len()
     }
 
     /// Whether the client wants the session to outlive its socket; part of the answer to a session update.
@@ -346,110 +422,6 @@ impl Machine {
             _ => None,
         }
     }
-
-    /// A link that is gone, or that a player has moved away from, has nothing more to say about that player.
-    fn comes_from_owner(&self, link: LinkId, envelope: &Envelope) -> bool {
-        if self.links.get(link).is_none() {
-            return false;
-        }
-        match envelope.guild {
-            Some(guild) if self.links.len() > 1 => self.players.link_of(guild).is_none_or(|owner| owner == link),
-            _ => true,
-        }
-    }
-
-    fn link_up(&mut self, link: Link, effects: &mut Vec<Effect>) {
-        self.links.insert(link);
-        if matches!(self.phase, Phase::New) {
-            self.phase = Phase::Connected;
-            effects.push(Effect::SendReady { resumed: false });
-            effects.push(Effect::SendEarlyStats);
-        }
-    }
-
-    /// For now a session does not survive its link. Resuming the node's session and moving players belong here.
-    fn link_lost(&mut self, link: LinkId, why: LinkLoss, effects: &mut Vec<Effect>) {
-        let was_up = self.links.remove(link).is_some();
-        if !was_up && !matches!(self.phase, Phase::New) {
-            return;
-        }
-        if let Some((code, reason)) = self.client_close(why) {
-            effects.push(Effect::CloseClient { code, reason });
-        }
-        self.end(EndReason::LinkLost, effects);
-    }
-
-    fn client_close(&self, why: LinkLoss) -> Option<(u16, &'static str)> {
-        match self.phase {
-            Phase::New => Some((CLOSE_NO_LINK, "no node could be reached")),
-            Phase::Connected => Some(match why {
-                // What the node, or a plugin in it, tells the client is passed on.
-                LinkLoss::Closed { code } if may_be_sent(code) => (code, "closed by the node"),
-                _ => (CLOSE_NODE_LOST, "the node was lost"),
-            }),
-            Phase::Parked { .. } | Phase::Ended => None,
-        }
-    }
-
-    fn client_lost(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Connected if self.resuming && self.timeout > 0 => {
-                let timeout = Duration::from_secs(self.timeout.unsigned_abs()).min(self.settings.max_park);
-                let until = now + timeout;
-                self.phase = Phase::Parked {
-                    until,
-                    queue: Box::default(),
-                };
-                effects.push(Effect::WakeAt(until));
-            }
-            Phase::Connected if self.resuming => self.end(EndReason::ResumeExpired, effects),
-            Phase::Connected | Phase::New => self.end(EndReason::ClientGone, effects),
-            Phase::Parked { .. } | Phase::Ended => {}
-        }
-    }
-
-    fn client_back(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        match std::mem::replace(&mut self.phase, Phase::Connected) {
-            Phase::Parked { until, queue } if now < until => {
-                effects.push(Effect::SendReady { resumed: true });
-                effects.push(Effect::Replay(queue));
-                let with_players = self.links.iter().filter(|link| self.players.on(link.id) > 0);
-                effects.extend(with_players.map(|link| Effect::SendPlayerUpdates(link.id)));
-            }
-            Phase::Parked { .. } => self.end(EndReason::ResumeExpired, effects),
-            other => self.phase = other,
-        }
-    }
-
-    fn shut_down(&mut self, effects: &mut Vec<Effect>) {
-        if matches!(self.phase, Phase::New | Phase::Connected) {
-            effects.push(Effect::CloseClient {
-                code: CLOSE_SHUTDOWN,
-                reason: "the proxy is shutting down",
-            });
-        }
-        self.end(EndReason::Shutdown, effects);
-    }
-
-    fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Parked { until, .. } if now >= until => self.end(EndReason::ResumeExpired, effects),
-            Phase::Parked { until, .. } => effects.push(Effect::WakeAt(until)),
-            _ => {}
-        }
-    }
-
-    fn end(&mut self, reason: EndReason, effects: &mut Vec<Effect>) {
-        self.phase = Phase::Ended;
-        self.players.clear();
-        effects.extend(self.links.drain().map(|link| Effect::CloseLink(link.id)));
-        effects.push(Effect::End(reason));
-    }
-}
-
-/// Codes that may stand in a close frame (RFC 6455, 7.4); 1000 means that the node wanted it so.
-fn may_be_sent(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 #[cfg(test)]

@@ -1,68 +1,133 @@
-//! Which guilds of a session have a player, and on which link. Not for what the players play: that is the shadow's, and
-//! comes with migration.
+//! Which guilds of a session have a player, and on which link. What a player plays is its [`Shadow`].
 
 use lavalink_protocol::id::GuildId;
 
 use crate::session::links::LinkId;
+use crate::session::shadow::Shadow;
 
-/// The players of one session, sorted by guild: 16 bytes each and no more, since most sessions have few players and
-/// idle sessions must cost little. Adding to a session with thousands moves some kilobytes, once per player's life.
+/// One player.
+#[derive(Debug)]
+pub struct Player {
+    /// Whose it is.
+    pub guild: GuildId,
+    /// The link that it is on; a link that is gone while the player waits for another.
+    pub link: LinkId,
+    /// It is being moved, or waits for that.
+    pub(crate) moving: bool,
+    /// The next `TrackStartEvent` is the move's own.
+    pub(crate) swallow_start: bool,
+    /// The end of the last track was told already.
+    pub(crate) end_told: bool,
+    /// It was placed for a request whose answer has not come; it may never exist.
+    pub(crate) reserved: bool,
+    /// What is known of it; `None` before its node has answered.
+    pub shadow: Option<Box<Shadow>>,
+}
+
+impl Player {
+    pub(crate) fn new(guild: GuildId, link: LinkId) -> Self {
+        Self {
+            guild,
+            link,
+            moving: false,
+            swallow_start: false,
+            end_told: false,
+            reserved: false,
+            shadow: None,
+        }
+    }
+
+    /// Whether it is being moved, or waits for that.
+    pub fn is_moving(&self) -> bool {
+        self.moving
+    }
+}
+
+/// The players of one session, sorted by guild: 24 bytes each beside their shadows, since most sessions have few players
+/// and idle sessions must cost little. Adding to a session with thousands moves some kilobytes, once per player's life.
 #[derive(Debug, Default)]
-pub struct Players(Vec<(GuildId, LinkId)>);
+pub struct Players(Vec<Player>);
 
 impl Players {
-    /// Records a player on a link. Returns the link it was on before, if any.
-    pub fn insert(&mut self, guild: GuildId, link: LinkId) -> Option<LinkId> {
-        match self.0.binary_search_by_key(&guild, |(guild, _)| *guild) {
-            Ok(index) => Some(std::mem::replace(&mut self.0[index].1, link)),
+    /// The guild's player, made on `link` if there is none.
+    pub(crate) fn entry(&mut self, guild: GuildId, link: LinkId) -> &mut Player {
+        let index = match self.index(guild) {
+            Ok(index) => index,
             Err(index) => {
                 if self.0.is_empty() {
                     self.0.reserve_exact(1);
                 }
-                self.0.insert(index, (guild, link));
-                None
+                self.0.insert(index, Player::new(guild, link));
+                index
             }
-        }
+        };
+        &mut self.0[index]
     }
 
-    /// Forgets a player. Returns the link it was on.
-    pub fn remove(&mut self, guild: GuildId) -> Option<LinkId> {
-        let index = self.0.binary_search_by_key(&guild, |(guild, _)| *guild).ok()?;
-        let (_, link) = self.0.remove(index);
+    /// Forgets a player.
+    pub(crate) fn remove(&mut self, guild: GuildId) -> Option<Player> {
+        let index = self.index(guild).ok()?;
+        let player = self.0.remove(index);
         if self.0.len() * 4 < self.0.capacity() {
             self.0.shrink_to(self.0.len() * 2);
         }
-        Some(link)
+        Some(player)
+    }
+
+    fn index(&self, guild: GuildId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&guild, |player| player.guild)
+    }
+
+    /// The guild's player.
+    pub fn get(&self, guild: GuildId) -> Option<&Player> {
+        self.0.get(self.index(guild).ok()?)
+    }
+
+    pub(crate) fn get_mut(&mut self, guild: GuildId) -> Option<&mut Player> {
+        let index = self.index(guild).ok()?;
+        self.0.get_mut(index)
     }
 
     /// The link that a guild's player is on.
     pub fn link_of(&self, guild: GuildId) -> Option<LinkId> {
-        let index = self.0.binary_search_by_key(&guild, |(guild, _)| *guild).ok()?;
-        Some(self.0[index].1)
+        self.get(guild).map(|player| player.link)
     }
 
-    /// All players with their links, by guild.
-    pub fn iter(&self) -> impl Iterator<Item = (GuildId, LinkId)> {
-        self.0.iter().copied()
+    /// All players, by guild.
+    pub fn iter(&self) -> impl Iterator<Item = &Player> {
+        self.0.iter()
     }
 
-    /// How many players a link has.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Player) -> bool) {
+        self.0.retain(keep);
+    }
+
+    /// The guilds with players on a link.
+    pub fn guilds_on(&self, link: LinkId) -> Vec<GuildId> {
+        let on = self.0.iter().filter(|player| player.link == link);
+        on.map(|player| player.guild).collect()
+    }
+
+    /// How many players a link has, without those that may never exist.
     pub fn on(&self, link: LinkId) -> usize {
-        self.0.iter().filter(|(_, on)| *on == link).count()
+        self.0
+            .iter()
+            .filter(|player| player.link == link && !player.reserved)
+            .count()
     }
 
-    /// How many players there are.
+    /// How many players there are, without those that may never exist.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().filter(|player| !player.reserved).count()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Forgets all players and frees the memory.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0 = Vec::new();
     }
 }
@@ -72,32 +137,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn players_are_found_moved_and_forgotten_whatever_the_order_they_came_in() {
+    fn players_are_found_and_forgotten_whatever_the_order_they_came_in() {
         let mut players = Players::default();
         for guild in [5, 1, 9, 3, 7] {
-            assert_eq!(players.insert(GuildId(guild), LinkId(0)), None);
+            players.entry(GuildId(guild), LinkId(0));
         }
-        assert_eq!(players.insert(GuildId(3), LinkId(1)), Some(LinkId(0)));
+        players.entry(GuildId(3), LinkId(9)).link = LinkId(1);
         assert_eq!(
             (players.len(), players.on(LinkId(0)), players.link_of(GuildId(3))),
             (5, 4, Some(LinkId(1)))
         );
-        assert_eq!(
-            players.iter().map(|(guild, _)| guild.0).collect::<Vec<_>>(),
-            [1, 3, 5, 7, 9]
-        );
-        assert_eq!(
-            (players.remove(GuildId(3)), players.remove(GuildId(3))),
-            (Some(LinkId(1)), None)
-        );
+        let guilds: Vec<_> = players.iter().map(|player| player.guild.0).collect();
+        assert_eq!(guilds, [1, 3, 5, 7, 9]);
+        assert!(players.remove(GuildId(3)).is_some() && players.remove(GuildId(3)).is_none());
         players.clear();
         assert!(players.is_empty());
     }
 
     #[test]
-    fn memory_follows_the_number_of_players_down_again() {
+    fn a_player_is_small_and_memory_follows_their_number_down_again() {
+        assert!(size_of::<Player>() <= 24, "{}", size_of::<Player>());
         let mut players = Players::default();
-        (0..1000).for_each(|guild| _ = players.insert(GuildId(guild), LinkId(0)));
+        (0..1000).for_each(|guild| _ = players.entry(GuildId(guild), LinkId(0)));
         (1..1000).for_each(|guild| _ = players.remove(GuildId(guild)));
         assert!(players.0.capacity() <= 8, "{}", players.0.capacity());
     }

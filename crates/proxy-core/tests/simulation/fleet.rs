@@ -6,7 +6,7 @@ use lavalink_protocol::generation::Generation;
 use lavalink_protocol::stats::{Cpu, Stats};
 use proxy_core::health::{FailureKind, HealthSettings, NodeState, Signal, Transition};
 use proxy_core::placement::{Choice, NoNode, Want, Wanted, choose_request, choose_session};
-use proxy_core::pool::{LinkGuard, NodeId, NodeSpec, Pool, RequestGuard};
+use proxy_core::pool::{NodeId, NodeSpec, Pool, RequestGuard};
 
 use crate::Reached;
 
@@ -119,16 +119,6 @@ impl Fleet {
             drop(requests.swap_remove(rng.usize(..requests.len())));
             gauges.answered();
         }
-    }
-
-    pub(crate) fn link_opened(&mut self, node: NodeId) -> LinkGuard {
-        self.nodes[usize::from(node.0)].links += 1;
-        self.pool.snapshot().get(node).unwrap().gauges.link()
-    }
-
-    pub(crate) fn link_closed(&mut self, node: NodeId, guard: LinkGuard) {
-        self.nodes[usize::from(node.0)].links -= 1;
-        drop(guard);
     }
 
     pub(crate) fn stats(&mut self, now: Instant, rng: &mut fastrand::Rng) {

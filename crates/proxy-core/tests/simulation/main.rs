@@ -6,12 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod fleet;
-mod sessions;
 
 use std::time::{Duration, Instant};
 
 use fleet::Fleet;
-use sessions::Sessions;
 
 const SEEDS: u64 = 400;
 const STEPS: u32 = 400;
@@ -41,12 +39,6 @@ pub(crate) struct Reached {
     pub(crate) on_degraded: u32,
     pub(crate) nodes_down: u32,
     pub(crate) nodes_back: u32,
-    pub(crate) replays: u32,
-    pub(crate) replayed_messages: u32,
-    pub(crate) expired: u32,
-    pub(crate) queues_full: u32,
-    pub(crate) links_lost: u32,
-    pub(crate) suppressed: u32,
 }
 
 impl Reached {
@@ -57,20 +49,9 @@ impl Reached {
             on_degraded,
             nodes_down,
             nodes_back,
-            ..
-        } = *self;
-        let Self {
-            replays,
-            replayed_messages,
-            expired,
-            queues_full,
-            links_lost,
-            suppressed,
-            ..
         } = *self;
         let nodes = [placed, refused, on_degraded, nodes_down, nodes_back];
-        let sessions = [replays, replayed_messages, expired, queues_full, links_lost, suppressed];
-        assert!(nodes.into_iter().chain(sessions).all(|count| count > 20), "{self:?}");
+        assert!(nodes.into_iter().all(|count| count > 20), "{self:?}");
     }
 }
 
@@ -80,7 +61,6 @@ struct World {
     rng: fastrand::Rng,
     now: Instant,
     fleet: Fleet,
-    sessions: Sessions,
 }
 
 /// Names the seed and step when a check fails, however deep it is.
@@ -108,7 +88,6 @@ impl World {
             rng,
             now,
             fleet,
-            sessions: Sessions::default(),
         }
     }
 
@@ -117,34 +96,19 @@ impl World {
             self.blame.step = step;
             self.step(reached);
             self.fleet.check(self.now);
-            self.sessions.check(self.now, &self.fleet);
         }
-        self.sessions.shut_down(self.now, &mut self.fleet, reached);
-        self.sessions.check(self.now, &self.fleet);
         self.fleet.assert_nothing_left();
     }
 
     fn step(&mut self, reached: &mut Reached) {
-        let Self {
-            rng,
-            now,
-            fleet,
-            sessions,
-            ..
-        } = self;
+        let Self { rng, now, fleet, .. } = self;
         match rng.u32(..100) {
-            0..8 => sessions.open(*now, rng, fleet, reached),
-            8..56 => sessions.node_speaks(*now, rng, fleet, reached),
-            56..64 => sessions.client_acts(*now, rng, fleet, reached),
-            64..67 => sessions.open_second_link(*now, rng, fleet, reached),
-            67..75 => fleet.request(*now, rng, reached),
+            0..8 => _ = fleet.place(*now, rng, reached),
+            8..75 => fleet.request(*now, rng, reached),
             75..79 => fleet.stats(*now, rng),
             79..81 => fleet.flaky(*now, rng, reached),
             81 => {
-                if let Some(dead) = fleet.kill(*now, rng) {
-                    let why = sessions::some_link_loss(rng);
-                    sessions.node_died(dead, why, *now, fleet, reached);
-                }
+                fleet.kill(*now, rng);
             }
             82..86 => fleet.revive(rng),
             86..88 => fleet.toggle_drain(*now, rng),
@@ -162,9 +126,7 @@ impl World {
         for _ in 0..seconds {
             self.now += Duration::from_millis(self.rng.u64(100..1000));
             self.fleet.probe_and_tick(self.now, &mut self.rng, reached);
-            self.sessions.tick(self.now, &mut self.fleet, reached);
             self.fleet.check(self.now);
-            self.sessions.check(self.now, &self.fleet);
         }
     }
 }

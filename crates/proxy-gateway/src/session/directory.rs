@@ -1,24 +1,85 @@
 //! Which session a path names, and where its requests go: read by every request without a lock, written when a session
 //! begins, gets its link, or ends.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use lavalink_protocol::detect::Class;
-use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId, UserId};
 use proxy_core::pool::NodeId;
+use proxy_core::session::LinkId;
 use proxy_core::tenant::TenantId;
 use tokio::sync::Notify;
 
-/// Where a session's requests go: the node of its link, and the session's id there.
+/// Where requests of one link go: its node, and the session's id there.
 #[derive(Debug)]
 pub struct Route {
+    /// Which link; 0 for a tunnel's.
+    pub link: LinkId,
     /// The node.
     pub node: NodeId,
     /// The id that the node gave.
     pub node_session: NodeSessionId,
+}
+
+/// Where a guild's requests go.
+#[derive(Debug, Clone)]
+pub enum To {
+    /// Over this link.
+    Link(Arc<Route>),
+    /// Nowhere at the moment; the session tells when that changes.
+    Wait,
+    /// No player is known: a request that makes one is placed first, others go to the primary link.
+    Unplaced,
+    /// The session has no link at all, and is not looking for one.
+    Nowhere,
+}
+
+/// The routes of a session that are not all the same.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    /// Links that are up.
+    pub(crate) links: Vec<Arc<Route>>,
+    /// By guild; the place of its link in `links`, or none while it waits.
+    pub(crate) guilds: Vec<(GuildId, Option<u16>)>,
+    /// Guilds that are not listed.
+    pub(crate) others: To,
+}
+
+impl Spread {
+    fn to(&self, guild: GuildId) -> To {
+        let Ok(index) = self.guilds.binary_search_by_key(&guild, |(guild, _)| *guild) else {
+            return self.others.clone();
+        };
+        let link = self.guilds[index].1.and_then(|link| self.links.get(usize::from(link)));
+        link.map_or(To::Wait, |link| To::Link(Arc::clone(link)))
+    }
+}
+
+/// Player updates under way, by a part of the guild's id: eight counts are enough to tell whether a guild is quiet.
+#[derive(Debug, Default)]
+struct WritesUnderWay([AtomicU16; 8]);
+
+impl WritesUnderWay {
+    fn of(&self, guild: GuildId) -> &AtomicU16 {
+        // The low bits of a snowflake are a counter that is mostly 0; those of its time are even.
+        &self.0[(guild.0 >> 22) as usize % self.0.len()]
+    }
+}
+
+/// Counts a player update while held.
+#[derive(Debug)]
+pub(crate) struct WriteGuard {
+    entry: Arc<SessionEntry>,
+    guild: GuildId,
+}
+
+impl Drop for WriteGuard {
+    fn drop(&mut self) {
+        self.entry.writes.of(self.guild).fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// One session, as requests and the admin API see it.
@@ -44,7 +105,10 @@ pub struct SessionEntry {
     pub(crate) players: AtomicU32,
     /// The client is away and may come back.
     pub(crate) parked: AtomicBool,
+    /// The link of what belongs to no player, and, unless `spread` is there, of all players.
     route: ArcSwapOption<Route>,
+    spread: ArcSwapOption<Spread>,
+    writes: WritesUnderWay,
     /// Told when the route changes, for requests that came before it.
     pub(crate) changed: Notify,
     settings: Mutex<Settings>,
@@ -94,6 +158,8 @@ impl SessionEntry {
             players: AtomicU32::new(0),
             parked: AtomicBool::new(false),
             route: ArcSwapOption::empty(),
+            spread: ArcSwapOption::empty(),
+            writes: WritesUnderWay::default(),
             changed: Notify::new(),
             settings: Mutex::default(),
         }
@@ -113,7 +179,7 @@ impl SessionEntry {
         self.class.store(class_to_u8(class), Ordering::Relaxed);
     }
 
-    /// Where requests go, once the link is up.
+    /// Where requests go that belong to no player, once a link is up.
     pub fn route(&self) -> Option<Arc<Route>> {
         self.route.load_full()
     }
@@ -126,6 +192,43 @@ impl SessionEntry {
     pub(crate) fn set_route(&self, route: Option<Route>) {
         self.route.store(route.map(Arc::new));
         self.changed.notify_waiters();
+    }
+
+    pub(crate) fn set_routes(&self, primary: Option<Arc<Route>>, spread: Option<Spread>) {
+        self.spread.store(spread.map(Arc::new));
+        self.route.store(primary);
+        self.changed.notify_waiters();
+    }
+
+    /// Where a guild's requests go. A request that writes counts itself first, with [`begin_write`](Self::begin_write).
+    pub(crate) fn to(&self, guild: GuildId) -> To {
+        match &*self.spread.load() {
+            Some(spread) => spread.to(guild),
+            None => self.route.load_full().map_or(To::Nowhere, To::Link),
+        }
+    }
+
+    /// The links that are up.
+    pub(crate) fn links(&self) -> Vec<Arc<Route>> {
+        match &*self.spread.load() {
+            Some(spread) => spread.links.clone(),
+            None => self.route.load_full().into_iter().collect(),
+        }
+    }
+
+    /// Counts a player update from before its route is looked up until the session was told of its answer, so that a
+    /// player is not copied to another node while it changes.
+    pub(crate) fn begin_write(self: &Arc<Self>, guild: GuildId) -> WriteGuard {
+        self.writes.of(guild).fetch_add(1, Ordering::AcqRel);
+        WriteGuard {
+            entry: Arc::clone(self),
+            guild,
+        }
+    }
+
+    /// Whether no player update of the guild is under way.
+    pub(crate) fn is_quiet(&self, guild: GuildId) -> bool {
+        self.writes.of(guild).load(Ordering::Acquire) == 0
     }
 
     /// Live players, as far as the session's requests and answers told.

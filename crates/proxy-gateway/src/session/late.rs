@@ -13,6 +13,7 @@ use lavalink_protocol::message::Ready;
 use lavalink_protocol::stats::StatsForm;
 use lavalink_protocol::ws::{self, FrameError, Opcode};
 use proxy_core::binding::Caller;
+use proxy_core::session::LinkId;
 
 use super::client::{ClientSide, MAX_PONGS, close_slowly, close_with};
 use super::directory::SessionEntry;
@@ -105,6 +106,7 @@ async fn go_on(
         Class::V4 => match start::open_link(&worker, &handshake.tenant, &handshake.fields).await {
             Ok((node, socket, node_session)) => {
                 let route = super::directory::Route {
+                    link: LinkId(0),
                     node,
                     node_session: node_session.clone(),
                 };

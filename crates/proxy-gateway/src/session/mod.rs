@@ -2,6 +2,7 @@
 //!
 //! `start` takes a handshake to one of the three; each is one task that owns both of its sockets.
 
+pub(crate) mod around;
 pub(crate) mod client;
 pub(crate) mod dial;
 pub mod directory;

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 use std::task::Context;
+use std::time::Instant;
 
 use lavalink_protocol::envelope::{Envelope, Op};
 use lavalink_protocol::ws::{self, FrameError, Opcode};
 use proxy_core::session::links::LinkId;
 use proxy_core::session::machine::{Disposition, Effect, Machine};
 
+use super::around::Around;
 use super::client::{ClientSide, MAX_PONGS};
 use super::frames::{Frame, Inbound, Sink};
 
@@ -17,6 +19,8 @@ pub(crate) struct Relay<'a, 'c> {
     machine: &'a mut Machine,
     side: Option<&'a mut ClientSide>,
     link: LinkId,
+    around: Around<'a>,
+    now: Instant,
     /// Frames that are next to each other in the buffer and all go on.
     run: Range<usize>,
     relayed: Relayed,
@@ -34,6 +38,8 @@ pub(crate) struct Relayed {
     /// The payload of the last `stats`.
     pub(crate) stats: Option<Vec<u8>>,
     pub(crate) client_failed: bool,
+    /// The client gets the figures of all nodes now.
+    pub(crate) aggregate: bool,
 }
 
 impl<'a, 'c> Relay<'a, 'c> {
@@ -42,12 +48,16 @@ impl<'a, 'c> Relay<'a, 'c> {
         machine: &'a mut Machine,
         side: Option<&'a mut ClientSide>,
         link: LinkId,
+        around: Around<'a>,
     ) -> Self {
         Self {
             cx,
             machine,
             side,
             link,
+            around,
+            // One reading for all messages that came together.
+            now: Instant::now(),
             run: 0..0,
             relayed: Relayed::default(),
         }
@@ -63,7 +73,7 @@ impl<'a, 'c> Relay<'a, 'c> {
         if envelope.op == Op::Stats {
             self.relayed.stats = Some(frame.payload().to_vec());
         }
-        match self.machine.message(self.link, &envelope) {
+        match self.machine.message(self.link, &envelope, frame.payload(), self.now) {
             Disposition::Forward => {
                 self.relayed.forwarded += 1;
                 if self.run.is_empty() || self.run.end != frame.at.start {
@@ -73,9 +83,14 @@ impl<'a, 'c> Relay<'a, 'c> {
                 self.run.end = frame.at.end;
             }
             Disposition::Swallow => {}
-            Disposition::Enqueue => self
-                .machine
-                .enqueue(&envelope, frame.payload(), &mut self.relayed.effects),
+            Disposition::Aggregate => self.relayed.aggregate = true,
+            Disposition::Enqueue => self.machine.enqueue(
+                &envelope,
+                frame.payload(),
+                self.now,
+                &mut self.around,
+                &mut self.relayed.effects,
+            ),
         }
     }
 

@@ -12,6 +12,7 @@ use lavalink_protocol::message::{PlayerUpdate, Ready};
 use lavalink_protocol::ws::{self, From, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
+use proxy_core::session::LinkId;
 use proxy_core::tenant::Tenant;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -186,6 +187,7 @@ fn register(
     (node, socket, node_session): (NodeId, NodeSocket, NodeSessionId),
 ) -> Begin {
     entry.set_route(Some(Route {
+        link: LinkId(0),
         node,
         node_session: node_session.clone(),
     }));

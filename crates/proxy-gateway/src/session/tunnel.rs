@@ -16,6 +16,7 @@ use lavalink_protocol::ws::{self, FrameError, From, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
+use proxy_core::session::LinkId;
 use proxy_core::tenant::Tenant;
 
 use super::client::{ClientSide, MAX_PONGS, Unwritable, close_slowly};
@@ -470,6 +471,7 @@ impl About {
         }
         let Ok(ready) = Ready::read(payload) else { return true };
         let route = Route {
+            link: LinkId(0),
             node: self.node,
             node_session: NodeSessionId::from(ready.session_id.as_str()),
         };

@@ -21,7 +21,9 @@ use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::links::LinkId;
 use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, LinkLoss, Machine};
 use proxy_core::session::resume::ResumeQueue;
+use proxy_core::session::shadow::Asked;
 
+use super::around::Around;
 use super::client::{ClientSide, End, Heard, Unwritable, close_slowly};
 use super::dial::NodeSocket;
 use super::directory::{SessionEntry, Settings};
@@ -86,6 +88,13 @@ pub(crate) struct Session {
     /// The client sent a close frame.
     said_goodbye: bool,
     ended: Option<EndReason>,
+    /// What the client is told in place of what the machine says.
+    farewell: Option<(u16, &'static str)>,
+}
+
+/// Codes that may stand in a close frame (RFC 6455, 7.4); 1000 means that the node wanted it so.
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// What a session starts from.
@@ -142,16 +151,21 @@ impl Session {
             record: socket.record,
             _guard: socket.guard,
         };
-        let mut machine = Machine::new(config.sessions);
+        let mut machine = Machine::new(Arc::clone(&config.sessions));
         let settings = entry.settings();
         let mut effects = Vec::new();
         let now = Instant::now();
+        let mut around = Around {
+            shared: &worker.shared,
+            allowed: None,
+        };
         machine.handle(
             Input::SessionUpdated {
                 resuming: Some(settings.resuming),
                 timeout: Some(settings.timeout),
             },
             now,
+            &mut around,
             &mut effects,
         );
         machine.handle(
@@ -159,8 +173,10 @@ impl Session {
                 link: id,
                 node,
                 node_session,
+                resumed: false,
             },
             now,
+            &mut around,
             &mut effects,
         );
         worker.shared.socket_opened(&caller, Binding { class: Class::V4, base });
@@ -183,6 +199,7 @@ impl Session {
             ready_sent,
             said_goodbye: false,
             ended: None,
+            farewell: None,
             worker,
         }
     }
@@ -213,7 +230,11 @@ impl Session {
 
     fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
-        self.machine.handle(input, Instant::now(), &mut effects);
+        let mut around = Around {
+            shared: &self.worker.shared,
+            allowed: None,
+        };
+        self.machine.handle(input, Instant::now(), &mut around, &mut effects);
         self.effects.extend(effects);
     }
 
@@ -225,10 +246,15 @@ impl Session {
                 Effect::SendEarlyStats => self.early_stats.set(EARLY_STATS),
                 Effect::Replay(queue) => self.replay(&queue),
                 Effect::SendPlayerUpdates(_) => start::fetch_player_updates(&self.worker, &self.entry),
-                Effect::CloseLink(_) => self.close_link(cx),
-                Effect::CloseClient { code, reason } => self.close_client(cx, code, reason),
+                Effect::CloseLink { .. } => self.close_link(cx),
+                Effect::CloseClient { code, reason } => {
+                    let (code, reason) = self.farewell.take().unwrap_or((code, reason));
+                    self.close_client(cx, code, reason);
+                }
                 Effect::WakeAt(at) => self.wake.set_at(at.into()),
                 Effect::End(reason) => self.ended = Some(reason),
+                // For now a session has one link and ends with it, so nothing of the rest comes up.
+                _ => {}
             }
         }
     }
@@ -316,8 +342,13 @@ impl Session {
             busy = true;
             let link = LinkId(0);
             match ask {
-                Ask::PlayerSeen(guild) => self.handle(Input::PlayerSeen { guild, link }),
-                Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild }),
+                Ask::PlayerSeen(guild) => self.handle(Input::PlayerAnswered {
+                    guild,
+                    link,
+                    asked: Asked::default(),
+                    answer: Box::default(),
+                }),
+                Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild, link }),
                 Ask::Bind(_) => {}
                 Ask::Shutdown if self.side.is_none() => self.shut_down(),
                 // The connection is told too.
@@ -350,7 +381,7 @@ impl Session {
 
     fn shut_down(&mut self) {
         self.worker.shared.refusals.count_close(CloseCause::Shutdown);
-        self.handle(Input::Shutdown);
+        self.handle(Input::Shutdown { keep: false });
     }
 
     /// A client with this session's id has passed the handshake.
@@ -472,7 +503,7 @@ impl Session {
         }
         // A session update that was answered counts, also when its ask is still on the way from another worker.
         self.take_settings();
-        self.handle(Input::ClientLost);
+        self.handle(Input::ClientLost { ours: false });
         self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
     }
 
@@ -541,6 +572,12 @@ impl Session {
             self.worker.shared.signal(link.node, Signal::LinkLost);
         }
         self.worker.shared.refusals.count_close(CloseCause::LinkLost);
+        // For now a session does not survive its link: a plugin's code for its client is what ends one.
+        self.farewell = Some(match why {
+            LinkLoss::Closed { code } if may_be_sent(code) => (code, "closed by the node"),
+            _ => (CLOSE_NODE_LOST, "the node was lost"),
+        });
+        let why = LinkLoss::Closed { code: 4000 };
         self.handle(Input::LinkLost { link: link.id, why });
     }
 
@@ -558,12 +595,16 @@ impl Session {
             ..
         } = &mut **link;
         let (machine, side) = (&mut self.machine, self.side.as_deref_mut());
+        let around = Around {
+            shared: &self.worker.shared,
+            allowed: None,
+        };
         let read = if std::mem::take(primed) {
             // What came together with the node's `ready`.
-            Poll::Ready(Ok(Some(Relay::new(cx, machine, side, *id).run(inbound, b""))))
+            Poll::Ready(Ok(Some(Relay::new(cx, machine, side, *id, around).run(inbound, b""))))
         } else {
             socket.poll_read_scratch(cx, |cx, bytes| {
-                (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id).run(inbound, bytes))
+                (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id, around).run(inbound, bytes))
             })
         };
         let (relayed, outcome) = match read {

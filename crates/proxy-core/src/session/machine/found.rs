@@ -1,0 +1,167 @@
+//! What a node says its players are after a time in which messages may have been lost: what the client must know of it
+//! is told, once. A message that is still on its way may tell it too, so what was found is looked at again a moment later.
+
+use std::time::{Duration, Instant};
+
+use lavalink_protocol::id::GuildId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Cx, Effect, Machine};
+use crate::session::links::LinkId;
+use crate::session::shadow::{Asked, Shadow};
+
+/// How long a message may be on its way.
+const SETTLE: Duration = Duration::from_millis(400);
+
+/// A player that is not what was known of it.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    guild: GuildId,
+    link: LinkId,
+    /// The track that was known; another one by now explains it.
+    serial: u32,
+    /// The Player object; `None` when the node has none.
+    body: Option<Box<[u8]>>,
+    /// When it is looked at again.
+    pub(super) due: Instant,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    guild_id: GuildId,
+}
+
+impl Machine {
+    pub(super) fn players_listed(&mut self, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
+        let Ok(listed) = serde_json::from_slice::<Vec<&RawValue>>(body) else {
+            return;
+        };
+        if self.links.get(link).is_none_or(|link| !link.is_up()) {
+            return;
+        }
+        let mut there = Vec::with_capacity(listed.len());
+        for player in listed {
+            if let Ok(Listed { guild_id }) = serde_json::from_str(player.get()) {
+                there.push(guild_id);
+                self.found_on(guild_id, link, player.get().as_bytes(), cx);
+            }
+        }
+        there.sort_unstable();
+        for guild in self.players.guilds_on(link) {
+            if there.binary_search(&guild).is_err() {
+                self.suspect(guild, link, None, cx);
+            }
+        }
+    }
+
+    pub(super) fn player_found(&mut self, guild: GuildId, link: LinkId, body: Option<&[u8]>, cx: &mut Cx<'_>) {
+        match body {
+            Some(body) => self.found_on(guild, link, body, cx),
+            // The request that was to make it failed.
+            None if self
+                .players
+                .get(guild)
+                .is_some_and(|player| player.reserved && player.link == link) =>
+            {
+                self.players.remove(guild);
+                self.changed = true;
+            }
+            None => self.suspect(guild, link, None, cx),
+        }
+    }
+
+    /// A node shows a player: ours to compare, one that was not known, or one that has moved away.
+    fn found_on(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
+        let away = self.links.get(link).is_none_or(|link| link.moved_away.contains(&guild));
+        match self.players.get_mut(guild) {
+            None if away => {}
+            None => {
+                let shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new);
+                self.players.entry(guild, link).shadow = shadow;
+                self.changed = true;
+                self.keep(link, cx);
+            }
+            Some(player) if player.link != link => {
+                let moves_here = self.move_of(guild).and_then(|moving| moving.target()) == Some(link);
+                if !moves_here {
+                    cx.effects.push(Effect::DestroyPlayer { guild, link });
+                }
+            }
+            Some(player) => match &mut player.shadow {
+                Some(shadow) if shadow.agrees(body) => shadow.found(guild, body, cx.now, &mut Vec::new()),
+                Some(_) => self.suspect(guild, link, Some(body.into()), cx),
+                shadow @ None => *shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new),
+            },
+        }
+    }
+
+    fn suspect(&mut self, guild: GuildId, link: LinkId, body: Option<Box<[u8]>>, cx: &mut Cx<'_>) {
+        let player = self
+            .players
+            .get(guild)
+            .filter(|player| player.link == link && !player.reserved);
+        let Some(player) = player else { return };
+        let serial = player.shadow.as_deref().map_or(0, Shadow::serial);
+        let due = cx.now + SETTLE;
+        self.suspects.retain(|suspect| suspect.guild != guild);
+        self.suspects.push(Suspect {
+            guild,
+            link,
+            serial,
+            body,
+            due,
+        });
+    }
+
+    /// What no message has explained meanwhile is told.
+    pub(super) fn confirm_suspects(&mut self, cx: &mut Cx<'_>) {
+        if self.suspects.is_empty() {
+            return;
+        }
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.suspects)
+            .into_iter()
+            .partition(|suspect| suspect.due <= cx.now);
+        self.suspects = later;
+        for suspect in due {
+            self.confirm(suspect, cx);
+            if self.is_ended() {
+                return;
+            }
+        }
+    }
+
+    fn confirm(&mut self, suspect: Suspect, cx: &mut Cx<'_>) {
+        let Suspect {
+            guild,
+            link,
+            serial,
+            body,
+            ..
+        } = suspect;
+        // Who moves is judged when the move is over, by the node that has it then.
+        let player = self
+            .players
+            .get_mut(guild)
+            .filter(|player| player.link == link && !player.moving);
+        let Some(player) = player else { return };
+        let mut told = Vec::new();
+        match (&mut player.shadow, body) {
+            (Some(shadow), _) if shadow.serial() != serial => return,
+            (Some(shadow), Some(body)) => {
+                shadow.found(guild, &body, cx.now, &mut told);
+                player.end_told = !told.is_empty() && !shadow.has_track();
+            }
+            (shadow, None) => {
+                told.extend(shadow.as_ref().and_then(|shadow| shadow.lost_end(guild, cx.now)));
+                self.players.remove(guild);
+                self.changed = true;
+            }
+            (None, Some(_)) => {}
+        }
+        for message in told {
+            self.tell(message, cx);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The links of a session: opened, lost, resumed, given up, closed when empty.
+
+use std::time::{Duration, Instant};
+
+use lavalink_protocol::id::NodeSessionId;
+
+use super::client::{CLOSE_NO_LINK, CLOSE_NODE_LOST};
+use super::{Cx, Effect, EndReason, Leave, LinkLoss, Machine, NodeChange, Nodeless, Phase};
+use crate::health::NodeState;
+use crate::pool::NodeId;
+use crate::session::links::{Link, LinkId, LinkState, Resuming};
+use crate::session::migration::{MoveReason, Stage};
+use crate::session::shadow::Needs;
+
+/// The first pause between two tries to resume; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A node that says so often that it has no such session has none. Less often, it may not have noticed yet that the old
+/// socket is gone.
+const DENIALS: u32 = 3;
+/// Between two tries to open any link for a session that has none.
+const OPEN_AGAIN: Duration = Duration::from_millis(250);
+
+impl Machine {
+    pub(super) fn link_up(
+        &mut self,
+        id: LinkId,
+        node: NodeId,
+        node_session: NodeSessionId,
+        resumed: bool,
+        cx: &mut Cx<'_>,
+    ) {
+        if matches!(self.phase, Phase::New) && self.links.is_empty() {
+            self.next_link = self.next_link.max(id.0 + 1);
+            self.links.insert(Link::opening(id, node));
+        }
+        let Some(link) = self.links.get_mut(id) else {
+            // It was given up meanwhile; who cleans up after it is told by then.
+            let leave = Leave::Close;
+            return cx.effects.push(Effect::CloseLink { link: id, leave });
+        };
+        match &mut link.state {
+            LinkState::Resuming(resuming) if !resumed && resuming.denied + 1 < DENIALS => {
+                resuming.denied += 1;
+                // The session that it opened instead is not wanted.
+                let leave = Leave::Close;
+                cx.effects.push(Effect::CloseLink { link: id, leave });
+                self.try_again(id, cx);
+                return;
+            }
+            LinkState::Resuming(_) if !resumed => self.restarted(id, node_session, cx),
+            LinkState::Resuming(_) => {
+                link.state = LinkState::Up;
+                cx.effects.push(Effect::ListPlayers(id));
+            }
+            LinkState::Opening | LinkState::Up => {
+                (link.state, link.node_session) = (LinkState::Up, Some(node_session));
+            }
+        }
+        (self.changed, self.nodeless) = (true, None);
+        if matches!(self.phase, Phase::New) {
+            self.phase = Phase::Connected;
+            cx.effects.push(Effect::SendReady { resumed: false });
+            cx.effects.push(Effect::SendEarlyStats);
+        }
+    }
+
+    /// The node has forgotten the session; the link that was opened instead is as good as any for its players.
+    fn restarted(&mut self, id: LinkId, node_session: NodeSessionId, cx: &mut Cx<'_>) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.state = LinkState::Up;
+        link.kept = false;
+        link.moved_away = Vec::new();
+        let node = link.node;
+        // Should it live on after all, it must not keep its players.
+        if let Some(node_session) = link.node_session.replace(node_session) {
+            cx.effects.push(Effect::Abandon { node, node_session });
+        }
+        self.move_all(id, node, MoveReason::NodeRestarted, cx);
+    }
+
+    pub(super) fn link_lost(&mut self, id: LinkId, why: LinkLoss, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::New) && self.links.is_empty() {
+            cx.effects.push(Effect::CloseClient {
+                code: CLOSE_NO_LINK,
+                reason: "no node could be reached",
+            });
+            return self.end(EndReason::LinkLost, cx);
+        }
+        let Some(link) = self.links.get(id) else { return };
+        self.changed = true;
+        match (&link.state, why) {
+            (
+                LinkState::Up,
+                LinkLoss::Closed {
+                    code: code @ 4000..=4999,
+                },
+            ) => self.closed_by_node(code, cx),
+            (LinkState::Up, LinkLoss::Broken | LinkLoss::Closed { .. })
+                if link.kept && why != (LinkLoss::Closed { code: 1001 }) =>
+            {
+                self.resume(id, cx);
+            }
+            (LinkState::Resuming(_), LinkLoss::Broken | LinkLoss::Closed { .. }) => self.try_again(id, cx),
+            // A node that shuts down, or whose port is closed, has no sessions any more.
+            (state, why) => {
+                let gone = why == LinkLoss::Refused || !matches!(state, LinkState::Resuming(_));
+                self.give_up(id, gone, cx);
+            }
+        }
+    }
+
+    /// Such a code is a plugin's word to the client, which is passed on.
+    fn closed_by_node(&mut self, code: u16, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Connected) {
+            let reason = "closed by the node";
+            cx.effects.push(Effect::CloseClient { code, reason });
+        }
+        self.end(EndReason::LinkLost, cx);
+    }
+
+    fn resume(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+        let until = cx.now + self.settings.links.resume_limit;
+        let Some(link) = self.links.get_mut(id) else { return };
+        // The node parks the session once it has seen the old socket close, which takes it a moment.
+        link.state = LinkState::Resuming(Resuming {
+            until,
+            tries: 0,
+            denied: 0,
+            next: Some(cx.now + FIRST_PAUSE / 5),
+        });
+    }
+
+    fn try_again(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+        let jitter = 0.75 + 0.5 * cx.env.random();
+        if let Some(LinkState::Resuming(resuming)) = self.links.get_mut(id).map(|link| &mut link.state) {
+            let pause = FIRST_PAUSE * 2u32.saturating_pow(resuming.tries.saturating_sub(1).min(10));
+            resuming.next = Some(cx.now + pause.min(LONGEST_PAUSE).mul_f32(jitter));
+        }
+    }
+
+    /// A link is gone for good: its players move. `gone`: so is the node's session, as far as can be known.
+    fn give_up(&mut self, id: LinkId, gone: bool, cx: &mut Cx<'_>) {
+        let Some(link) = self.links.remove(id) else { return };
+        self.changed = true;
+        if matches!(link.state, LinkState::Resuming(_)) {
+            let leave = Leave::Close;
+            cx.effects.push(Effect::CloseLink { link: id, leave });
+        }
+        if let Some(node_session) = link.node_session.filter(|_| link.kept && !gone) {
+            let node = link.node;
+            cx.effects.push(Effect::Abandon { node, node_session });
+        }
+        if link.state.is_first() {
+            self.moves_lost_target(id, link.node, cx);
+        }
+        self.move_all(id, link.node, MoveReason::NodeDown, cx);
+    }
+
+    pub(super) fn node_changed(&mut self, node: NodeId, change: NodeChange, cx: &mut Cx<'_>) {
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|link| link.node == node)
+            .map(|link| link.id)
+            .collect();
+        for id in links {
+            let resuming = self
+                .links
+                .get(id)
+                .is_some_and(|link| matches!(link.state, LinkState::Resuming(_)));
+            match change {
+                NodeChange::Down if resuming => self.give_up(id, false, cx),
+                NodeChange::Draining => {
+                    self.move_all(id, node, MoveReason::Drain, cx);
+                    self.replace_drained(id, node, cx);
+                }
+                NodeChange::Down | NodeChange::Up => {}
+            }
+        }
+        if change == NodeChange::Up {
+            // Whoever waits for any node need not wait on.
+            for moving in &mut self.moves {
+                if let Stage::Waiting(at) = &mut moving.stage
+                    && !moving.reason.is_planned()
+                {
+                    *at = cx.now;
+                }
+            }
+            self.nodeless = self.nodeless.map(|nodeless| Nodeless {
+                next: cx.now,
+                ..nodeless
+            });
+        }
+    }
+
+    /// A session without players leaves a drained node as well, so that the node can be stopped without a trace.
+    fn replace_drained(&mut self, id: LinkId, node: NodeId, cx: &mut Cx<'_>) {
+        let alone = self.links.len() == 1 && self.links.get(id).is_some_and(Link::is_up);
+        if alone && let Ok(choice) = self.choose(&Needs::default(), &[node], cx) {
+            self.link_to(choice.node, cx);
+        }
+    }
+
+    /// Tries to resume what is due, gives up what is too late, closes what is empty.
+    pub(super) fn tend_links(&mut self, cx: &mut Cx<'_>) {
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|link| self.link_due(link).is_some_and(|at| at <= cx.now))
+            .map(|link| link.id)
+            .collect();
+        due.into_iter().for_each(|id| self.tend(id, cx));
+        if self.links.len() > 1 {
+            self.note_empty(cx);
+        }
+    }
+
+    pub(super) fn link_due(&self, link: &Link) -> Option<Instant> {
+        match &link.state {
+            LinkState::Resuming(resuming) => {
+                Some(resuming.next.map_or(resuming.until, |next| next.min(resuming.until)))
+            }
+            _ => link.empty_since.map(|since| since + self.settings.links.idle),
+        }
+    }
+
+    fn tend(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        match &mut link.state {
+            LinkState::Resuming(resuming) if cx.now >= resuming.until => self.give_up(id, false, cx),
+            LinkState::Resuming(resuming) => {
+                (resuming.next, resuming.tries) = (None, resuming.tries + 1);
+                cx.effects.push(Effect::OpenLink {
+                    link: id,
+                    node: link.node,
+                    resume: link.node_session.clone(),
+                });
+            }
+            LinkState::Opening | LinkState::Up => self.close_empty(id, cx),
+        }
+    }
+
+    fn close_empty(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+        let others = self.links.iter().any(|link| link.is_up() && link.id != id);
+        if !others || !self.is_unused(id) {
+            return;
+        }
+        if let Some(link) = self.links.remove(id) {
+            self.players.retain(|player| player.link != id);
+            self.changed = true;
+            let leave = if link.kept { Leave::Destroy } else { Leave::Close };
+            cx.effects.push(Effect::CloseLink { link: id, leave });
+        }
+    }
+
+    /// No player is on it, and none is on its way there, by a move or by a request.
+    fn is_unused(&self, id: LinkId) -> bool {
+        !self.players.iter().any(|player| player.link == id)
+            && self.moves.iter().all(|moving| moving.target() != Some(id))
+    }
+
+    /// Notes which links have no players. Those to drained nodes are closed at once.
+    fn note_empty(&mut self, cx: &mut Cx<'_>) {
+        let up = self.links.iter().filter(|link| link.is_up()).count();
+        let ids: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|link| link.is_up())
+            .map(|link| link.id)
+            .collect();
+        for id in ids {
+            let unused = up > 1 && self.is_unused(id);
+            let Some(link) = self.links.get_mut(id) else { continue };
+            if !unused {
+                link.empty_since = None;
+            } else if cx.env.state(link.node) == NodeState::Draining {
+                self.close_empty(id, cx);
+            } else if link.empty_since.is_none() {
+                link.empty_since = Some(cx.now);
+            }
+        }
+    }
+
+    /// A session needs a link, with or without players; one that finds no node for too long ends.
+    pub(super) fn ensure_link(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::New | Phase::Ended) || self.links.primary().is_some() {
+            return;
+        }
+        let (now, limit) = (cx.now, self.settings.links.move_limit);
+        let Nodeless { since, next } = *self.nodeless.get_or_insert(Nodeless { since: now, next: now });
+        // A link that is resumed has limits of its own.
+        let resuming = self
+            .links
+            .iter()
+            .any(|link| matches!(link.state, LinkState::Resuming(_)));
+        if now >= since + limit && !resuming {
+            if matches!(self.phase, Phase::Connected) {
+                let (code, reason) = (CLOSE_NODE_LOST, "the node was lost");
+                cx.effects.push(Effect::CloseClient { code, reason });
+            }
+            return self.end(EndReason::LinkLost, cx);
+        }
+        if now < next {
+            return;
+        }
+        let next = if resuming {
+            now + OPEN_AGAIN
+        } else {
+            (now + OPEN_AGAIN).min(since + limit)
+        };
+        self.nodeless = Some(Nodeless {
+            since,
+            next: next.max(now + Duration::from_millis(1)),
+        });
+        if self.links.is_empty()
+            && let Ok(choice) = self.choose(&Needs::default(), &[], cx)
+        {
+            self.link_to(choice.node, cx);
+        }
+    }
+}
+
+impl LinkState {
+    /// It was never up.
+    const fn is_first(&self) -> bool {
+        matches!(self, Self::Opening)
+    }
+}

@@ -1,0 +1,122 @@
+//! What becomes of a node's message. This is the one part of the machine that runs for every message.
+
+use std::time::Instant;
+
+use lavalink_protocol::envelope::{Envelope, EventKind, Op};
+use lavalink_protocol::id::GuildId;
+use lavalink_protocol::message::quick_position;
+
+use super::{Cx, Effect, EndReason, Machine, Phase};
+use crate::session::links::{Link, LinkId};
+use crate::session::migration::Surroundings;
+
+/// What becomes of one message of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Write it to the client as the bytes it came in.
+    Forward,
+    /// Drop it.
+    Swallow,
+    /// Hand it to [`Machine::enqueue`].
+    Enqueue,
+    /// It is the `stats` of one of several nodes: write those of all of them instead.
+    Aggregate,
+}
+
+impl Machine {
+    /// Decides on one message that came over a link, and notes what it says of a player. Called for every message:
+    /// nothing here allocates unless a track starts, and the only search is for the guild's player. A parked session
+    /// whose tick is late goes on queueing within its bound, and what it queued is thrown away when the tick comes.
+    pub fn message(&mut self, link: LinkId, envelope: &Envelope, payload: &[u8], now: Instant) -> Disposition {
+        if envelope.op == Op::Ready || self.links.get(link).is_none_or(|link| !link.is_up()) {
+            return Disposition::Swallow;
+        }
+        if let Some(guild) = envelope.guild
+            && !self.note(guild, link, envelope, payload, now)
+        {
+            return Disposition::Swallow;
+        }
+        if envelope.op == Op::Stats && self.links.len() > 1 {
+            return match self.phase {
+                _ if self.links.primary().map(|primary| primary.id) != Some(link) => Disposition::Swallow,
+                Phase::Connected => Disposition::Aggregate,
+                Phase::Parked { .. } => Disposition::Enqueue,
+                Phase::New | Phase::Ended => Disposition::Swallow,
+            };
+        }
+        match self.phase {
+            Phase::Connected => Disposition::Forward,
+            // Lavalink neither sends nor queues player updates for an absent client.
+            Phase::Parked { .. } if envelope.op == Op::PlayerUpdate => Disposition::Swallow,
+            Phase::Parked { .. } => Disposition::Enqueue,
+            Phase::New | Phase::Ended => Disposition::Swallow,
+        }
+    }
+
+    /// Takes what a message says of a player; `false` when the link has no say in it, or the client knows it already.
+    fn note(&mut self, guild: GuildId, link: LinkId, envelope: &Envelope, payload: &[u8], now: Instant) -> bool {
+        let Some(player) = self.players.get_mut(guild) else {
+            return !self.has_moved_away(guild, link);
+        };
+        let owner = if player.moving {
+            let moving = self.moves.iter().find(|moving| moving.guild == guild);
+            moving.and_then(|moving| moving.restoring_on()).unwrap_or(player.link)
+        } else {
+            player.link
+        };
+        if owner != link {
+            return false;
+        }
+        match (envelope.op, envelope.event) {
+            (Op::PlayerUpdate, _) => {
+                if let (Some(shadow), Some((position, connected))) = (&mut player.shadow, quick_position(payload)) {
+                    shadow.told_position(position, connected, now);
+                }
+            }
+            (_, EventKind::TrackStart) => {
+                player.end_told = false;
+                if let Some(shadow) = &mut player.shadow {
+                    shadow.track_started(payload, now);
+                }
+                return !std::mem::take(&mut player.swallow_start);
+            }
+            (_, EventKind::TrackEnd) => {
+                if std::mem::take(&mut player.end_told) {
+                    return false;
+                }
+                if let Some(shadow) = &mut player.shadow {
+                    shadow.track_ended(payload);
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn has_moved_away(&self, guild: GuildId, link: LinkId) -> bool {
+        let left = |link: &Link| link.moved_away.contains(&guild);
+        self.links.get(link).is_some_and(left)
+    }
+
+    /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends.
+    pub fn enqueue(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        now: Instant,
+        env: &mut dyn Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
+        let limits = self.settings.queue;
+        let Phase::Parked { queue, .. } = &mut self.phase else {
+            return;
+        };
+        let kept = match envelope.op {
+            Op::Stats => queue.enqueue_stats(message, limits),
+            _ => queue.enqueue(message, limits),
+        };
+        if kept.is_err() {
+            self.end(EndReason::QueueFull, &mut Cx { now, env, effects });
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! Migrations: each a few steps, one player at a time within the bound that all sessions share.
+
+use std::time::{Duration, Instant};
+
+use lavalink_protocol::id::GuildId;
+
+use super::{Cx, Effect, Machine, RestoreOutcome};
+use crate::health::NodeState;
+use crate::placement::{Choice, NoNode, NoNodeCause, Wanted};
+use crate::pool::NodeId;
+use crate::session::links::LinkId;
+use crate::session::migration::{Migration, Move, MoveOutcome, MoveReason, Stage};
+use crate::session::shadow::{Asked, Shadow, voice_closed};
+
+/// Between two looks for a node when there is none.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// On so many nodes a player is tried.
+const MAX_TRIES: usize = 3;
+
+impl Move {
+    /// Requests of the guild wait from when the old node's answers might be missed by the new one.
+    pub(super) fn blocks_requests(&self) -> bool {
+        !self.reason.is_planned() || matches!(self.stage, Stage::Quieting(_) | Stage::Restoring { .. })
+    }
+}
+
+impl Machine {
+    /// Starts to move all players of a link.
+    pub(super) fn move_all(&mut self, link: LinkId, from: NodeId, reason: MoveReason, cx: &mut Cx<'_>) {
+        // What was only reserved has nothing to move; its request asks for a place again.
+        self.players.retain(|player| player.link != link || !player.reserved);
+        for guild in self.players.guilds_on(link) {
+            self.begin_move(guild, from, reason, None, cx);
+        }
+    }
+
+    pub(super) fn move_player(&mut self, guild: GuildId, to: Option<NodeId>, cx: &mut Cx<'_>) {
+        let on = self.players.link_of(guild).and_then(|link| self.links.get(link));
+        if let Some(from) = on.map(|link| link.node).filter(|from| to != Some(*from)) {
+            self.begin_move(guild, from, MoveReason::Operator, to, cx);
+        }
+    }
+
+    fn begin_move(
+        &mut self,
+        guild: GuildId,
+        from: NodeId,
+        reason: MoveReason,
+        wanted: Option<NodeId>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(player) = self.players.get_mut(guild) else {
+            return;
+        };
+        if player.moving {
+            if reason.is_planned() {
+                return;
+            }
+            // The node was lost while the player was about to leave it: the move goes on, with nothing to stay with.
+            if let Some(moving) = self.moves.iter_mut().find(|moving| moving.guild == guild) {
+                (moving.reason, moving.wanted) = (reason, None);
+            }
+            self.changed = true;
+            return;
+        }
+        player.moving = true;
+        self.changed = true;
+        self.moves.push(Move {
+            guild,
+            reason,
+            from,
+            wanted,
+            since: cx.now,
+            tried: Vec::new(),
+            stage: Stage::Waiting(cx.now),
+            choice: None,
+        });
+    }
+
+    pub(super) fn move_due(&self, moving: &Move) -> Instant {
+        let limit = moving.since + self.settings.links.move_limit;
+        match moving.stage {
+            Stage::Waiting(at) => at.min(limit),
+            // These end by an input.
+            Stage::Opening(_) | Stage::Quieting(_) | Stage::Restoring { .. } => limit.max(moving.since + Self::LATEST),
+        }
+    }
+
+    /// When the shell has still not answered, something is wrong; this only keeps the clock from standing still.
+    const LATEST: Duration = Duration::from_secs(120);
+
+    /// Takes every move a step further that can go one.
+    pub(super) fn advance_moves(&mut self, cx: &mut Cx<'_>) {
+        let mut index = 0;
+        while index < self.moves.len() {
+            let guild = self.moves[index].guild;
+            match self.moves[index].stage {
+                Stage::Waiting(at) if at <= cx.now || self.move_due(&self.moves[index]) <= cx.now => {
+                    self.take_turn(index, cx);
+                }
+                Stage::Opening(link) if self.links.get(link).is_some_and(super::Link::is_up) => {
+                    self.target_is_up(index, link, cx);
+                }
+                _ => {}
+            }
+            // A move that is over has left the list.
+            if self.is_ended() {
+                return;
+            }
+            if self.moves.get(index).is_some_and(|moving| moving.guild == guild) {
+                index += 1;
+            }
+        }
+    }
+
+    /// Looks for a node, and for a turn to move there.
+    fn take_turn(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let moving = &self.moves[index];
+        let (guild, reason, from) = (moving.guild, moving.reason, moving.from);
+        if reason == MoveReason::Drain && cx.env.state(from) != NodeState::Draining {
+            return self.conclude(index, MoveOutcome::Stayed, cx);
+        }
+        if cx.now >= moving.since + self.settings.links.move_limit || moving.tried.len() >= MAX_TRIES {
+            let outcome = if reason.is_planned() {
+                MoveOutcome::Stayed
+            } else {
+                MoveOutcome::Failed
+            };
+            return self.conclude(index, outcome, cx);
+        }
+        self.end_what_ran_out(index, cx);
+        let shadow = self.players.get(guild).and_then(|player| player.shadow.as_deref());
+        // A planned move has the time to find out.
+        if reason.is_planned() && shadow.is_none_or(|shadow| shadow.doubtful) {
+            self.moves[index].stage = Stage::Waiting(cx.now + LOOK_AGAIN);
+            return;
+        }
+        let choice = match self.choose_target(index, cx) {
+            Ok(choice) => choice,
+            Err(_) => {
+                let moving = &mut self.moves[index];
+                // A node that failed once may be the only one later.
+                if !reason.is_planned() && moving.tried.len() < MAX_TRIES {
+                    moving.stage = Stage::Waiting(cx.now + LOOK_AGAIN);
+                    return;
+                }
+                return self.conclude(index, MoveOutcome::Stayed, cx);
+            }
+        };
+        if let Err(at) = cx.env.begin_move(reason, from, choice.node, cx.now) {
+            self.moves[index].stage = Stage::Waiting(at.max(cx.now + Duration::from_millis(1)));
+            return;
+        }
+        let link = self.link_to(choice.node, cx);
+        let moving = &mut self.moves[index];
+        (moving.choice, moving.stage) = (Some(choice), Stage::Opening(link));
+        if self.links.get(link).is_some_and(super::Link::is_up) {
+            self.target_is_up(index, link, cx);
+        }
+    }
+
+    fn choose_target(&mut self, index: usize, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
+        let moving = &self.moves[index];
+        if let Some(node) = moving.wanted {
+            let usable = cx.env.state(node).takes_work() && !moving.tried.contains(&node);
+            return if usable {
+                Ok(Choice::by_operator(node))
+            } else {
+                Err(NoNode {
+                    wanted: Wanted::V4,
+                    cause: NoNodeCause::NoneUp,
+                })
+            };
+        }
+        let mut exclude = moving.tried.clone();
+        if moving.reason.is_planned() {
+            exclude.push(moving.from);
+        }
+        let shadow = self
+            .players
+            .get(moving.guild)
+            .and_then(|player| player.shadow.as_deref());
+        let needs = shadow.map(Shadow::needs).unwrap_or_default();
+        self.choose(&needs, &exclude, cx)
+    }
+
+    /// A track whose end came by the clock while no node could be heard is over.
+    fn end_what_ran_out(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let moving = &self.moves[index];
+        let (guild, planned) = (moving.guild, moving.reason.is_planned());
+        let shadow = self
+            .players
+            .get_mut(guild)
+            .and_then(|player| player.shadow.as_deref_mut());
+        let Some(shadow) = shadow.filter(|shadow| !planned && shadow.has_run_out(cx.now)) else {
+            return;
+        };
+        if let Some(told) = shadow.run_out(guild) {
+            self.tell(told, cx);
+        }
+    }
+
+    fn target_is_up(&mut self, index: usize, link: LinkId, cx: &mut Cx<'_>) {
+        if self.moves[index].reason.is_planned() {
+            self.moves[index].stage = Stage::Quieting(link);
+            self.changed = true;
+            cx.effects.push(Effect::AwaitQuiet(self.moves[index].guild));
+        } else {
+            self.restore(index, link, cx);
+        }
+    }
+
+    pub(super) fn quiet(&mut self, guild: GuildId, cx: &mut Cx<'_>) {
+        let index = self.moves.iter().position(|moving| moving.guild == guild);
+        if let Some(index) = index
+            && let Stage::Quieting(link) = self.moves[index].stage
+        {
+            if self.links.get(link).is_some_and(super::Link::is_up) {
+                self.restore(index, link, cx);
+            } else {
+                self.failed_on_target(index, cx);
+            }
+        }
+    }
+
+    fn restore(&mut self, index: usize, link: LinkId, cx: &mut Cx<'_>) {
+        if !self.moves[index].reason.is_planned() {
+            self.end_what_ran_out(index, cx);
+            if self.is_ended() {
+                return;
+            }
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        let guild = self.moves[index].guild;
+        self.moves[index].stage = Stage::Restoring { link, ticket };
+        self.changed = true;
+        if let Some(link) = self.links.get_mut(link) {
+            link.moved_away.retain(|moved| *moved != guild);
+        }
+        let Some(player) = self.players.get_mut(guild) else {
+            return;
+        };
+        let restore = match &player.shadow {
+            Some(shadow) => shadow.restore(cx.now),
+            // It was there, and nobody knows more.
+            None => crate::session::shadow::Restore::empty(),
+        };
+        player.swallow_start = restore.starts_track;
+        cx.effects.push(Effect::Restore {
+            guild,
+            link,
+            ticket,
+            body: restore.body,
+            writes: restore.writes,
+        });
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        ticket: u32,
+        outcome: RestoreOutcome,
+        cx: &mut Cx<'_>,
+    ) {
+        let current = Stage::Restoring { link, ticket };
+        let index = self
+            .moves
+            .iter()
+            .position(|moving| moving.guild == guild && moving.stage == current);
+        match (index, outcome) {
+            (Some(index), RestoreOutcome::Done(answer)) => self.arrived(index, link, &answer, cx),
+            (Some(index), RestoreOutcome::Refused(_) | RestoreOutcome::Lost) => {
+                self.clear_target(guild, link, cx);
+                self.failed_on_target(index, cx);
+            }
+            // The player was destroyed meanwhile, or moves elsewhere.
+            (None, _) if self.players.link_of(guild) != Some(link) => self.clear_target(guild, link, cx),
+            (None, _) => {}
+        }
+    }
+
+    /// What the node made of a restoring request that failed, or is no longer wanted, does not stay there.
+    fn clear_target(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        if let Some(known) = self.links.get_mut(link).filter(|link| link.is_up()) {
+            known.moved_away.push(guild);
+            cx.effects.push(Effect::DestroyPlayer { guild, link });
+        }
+    }
+
+    fn arrived(&mut self, index: usize, link: LinkId, answer: &[u8], cx: &mut Cx<'_>) {
+        let guild = self.moves[index].guild;
+        let Some(player) = self.players.get_mut(guild) else {
+            return;
+        };
+        let old = std::mem::replace(&mut player.link, link);
+        match &mut player.shadow {
+            Some(shadow) => shadow.follow(&Asked::default(), answer, cx.now),
+            None => player.shadow = Shadow::new(&Asked::default(), answer, cx.now).map(Box::new),
+        }
+        if let Some(left) = self.links.get_mut(old).filter(|left| left.id != link && left.is_up()) {
+            left.moved_away.push(guild);
+            cx.effects.push(Effect::DestroyPlayer { guild, link: old });
+        }
+        self.keep(link, cx);
+        self.conclude(index, MoveOutcome::Moved, cx);
+    }
+
+    /// The target could not take the player: another one is looked for.
+    fn failed_on_target(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let moving = &mut self.moves[index];
+        let node = moving.holds();
+        moving.tried.extend(node);
+        moving.stage = Stage::Waiting(cx.now);
+        let (guild, planned) = (moving.guild, moving.reason.is_planned());
+        if let Some(node) = node {
+            cx.env.end_move(node);
+        }
+        self.changed = true;
+        let Some(player) = self.players.get_mut(guild) else {
+            return;
+        };
+        player.swallow_start = false;
+        let link = player.link;
+        // Its old node was not listened to meanwhile.
+        if planned && self.links.get(link).is_some_and(super::Link::is_up) {
+            cx.effects.push(Effect::FindPlayer { guild, link });
+        }
+    }
+
+    /// The link that moves were to go to was never up.
+    pub(super) fn moves_lost_target(&mut self, link: LinkId, node: NodeId, cx: &mut Cx<'_>) {
+        for index in 0..self.moves.len() {
+            if self.moves[index].target() == Some(link) {
+                debug_assert_eq!(self.moves[index].holds(), Some(node));
+                self.failed_on_target(index, cx);
+            }
+        }
+    }
+
+    /// A move is over: its turn is given back, and what its outcome means for the player is done.
+    fn conclude(&mut self, index: usize, outcome: MoveOutcome, cx: &mut Cx<'_>) {
+        let moving = self.moves.remove(index);
+        self.finish(&moving, outcome, cx);
+        let guild = moving.guild;
+        self.changed = true;
+        if let Some(player) = self.players.get_mut(guild) {
+            player.moving = false;
+        }
+        if outcome != MoveOutcome::Failed {
+            return;
+        }
+        let Some(player) = self.players.remove(guild) else {
+            return;
+        };
+        let Some(shadow) = player.shadow else { return };
+        let voice = shadow.has_voice().then(|| voice_closed(guild));
+        for told in shadow.failed(guild).into_iter().chain(voice) {
+            self.tell(told, cx);
+        }
+    }
+
+    /// Gives the turn back and reports.
+    pub(super) fn finish(&mut self, moving: &Move, outcome: MoveOutcome, cx: &mut Cx<'_>) {
+        if let Some(node) = moving.holds() {
+            cx.env.end_move(node);
+        }
+        cx.effects.push(Effect::Migrated(Migration {
+            guild: moving.guild,
+            from: moving.from,
+            to: moving.choice.map(|choice| choice.node),
+            reason: moving.reason,
+            outcome,
+            why: moving.choice.map(|choice| choice.why),
+            took: cx.now.saturating_duration_since(moving.since),
+        }));
+    }
+
+    // --- what requests did -------------------------------------------------------------------------------------------
+
+    pub(super) fn player_answered(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        asked: &Asked,
+        answer: &[u8],
+        cx: &mut Cx<'_>,
+    ) {
+        // The answer may come after the link is gone.
+        if self.links.get(link).is_none() {
+            return;
+        }
+        let known = self.players.get(guild).is_some_and(|player| !player.reserved);
+        let player = self.players.entry(guild, link);
+        if player.link != link {
+            return;
+        }
+        player.reserved = false;
+        match &mut player.shadow {
+            Some(shadow) => shadow.follow(asked, answer, cx.now),
+            None => player.shadow = Shadow::new(asked, answer, cx.now).map(Box::new),
+        }
+        if known {
+            return;
+        }
+        self.changed = true;
+        self.keep(link, cx);
+        let node = self.links.get(link).map(|link| link.node);
+        if let Some(node) = node.filter(|node| cx.env.state(*node) == NodeState::Draining) {
+            self.begin_move(guild, node, MoveReason::Drain, None, cx);
+        }
+    }
+
+    /// A node is asked to keep its session once there is something to keep.
+    pub(super) fn keep(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+        if let Some(link) = self.links.get_mut(link).filter(|link| link.is_up() && !link.kept) {
+            link.kept = true;
+            cx.effects.push(Effect::Keep(link.id));
+        }
+    }
+
+    pub(super) fn player_doubted(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        if let Some(shadow) = self.shadow_on(guild, link) {
+            shadow.doubtful = true;
+        }
+        if self.links.get(link).is_some_and(super::Link::is_up) {
+            cx.effects.push(Effect::FindPlayer { guild, link });
+        }
+    }
+
+    pub(super) fn player_gone(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        if self.players.link_of(guild) != Some(link) {
+            return;
+        }
+        self.players.remove(guild);
+        self.changed = true;
+        if let Some(index) = self.moves.iter().position(|moving| moving.guild == guild) {
+            let moving = self.moves.remove(index);
+            self.finish(&moving, MoveOutcome::Dropped, cx);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Links: lost, resumed, given up, opened again.
+
+use super::*;
+
+fn open(link: u32, node: NodeId, resume: Option<&str>) -> Effect {
+    Effect::OpenLink {
+        link: LinkId(link),
+        node,
+        resume: resume.map(NodeSessionId::from),
+    }
+}
+
+fn abandon() -> Effect {
+    Effect::Abandon {
+        node: NODE,
+        node_session: NodeSessionId::from("nodesession"),
+    }
+}
+
+/// A playing session whose link was lost and is asked for for the first time.
+fn resuming_story() -> Story {
+    let mut story = Story::playing();
+    assert_eq!(story.acts(lost(LinkLoss::Broken)), [Effect::Publish]);
+    assert_eq!(story.machine.route(GUILD), Route::Wait);
+    assert_eq!(story.tick(10), [open(0, NODE, Some("nodesession"))]);
+    story
+}
+
+#[test]
+fn a_lost_link_is_resumed_and_its_players_are_asked_for() {
+    let mut story = resuming_story();
+    assert_eq!(
+        story.acts(resumed(LINK, true)),
+        [Effect::ListPlayers(LINK), Effect::Publish]
+    );
+    assert_eq!(story.machine.route(GUILD), Route::Link(LINK));
+    assert!(story.machine.is_connected(), "the client notices nothing");
+}
+
+#[test]
+fn a_node_that_has_not_seen_the_old_socket_close_is_asked_again() {
+    let mut story = resuming_story();
+    for _ in 0..2 {
+        assert_eq!(story.acts(resumed(LINK, false)), [close_link(Leave::Close)]);
+        assert_eq!(story.tick(200), [open(0, NODE, Some("nodesession"))]);
+    }
+    assert_eq!(
+        story.acts(resumed(LINK, true)),
+        [Effect::ListPlayers(LINK), Effect::Publish]
+    );
+}
+
+#[test]
+fn a_node_that_was_restarted_gets_its_players_again() {
+    let mut story = resuming_story();
+    for _ in 0..2 {
+        story.acts(resumed(LINK, false));
+        story.tick(200);
+    }
+    let effects = story.acts(resumed(LINK, false));
+    assert_eq!(effects[0], abandon());
+    assert!(
+        matches!(
+            &effects[1],
+            Effect::Restore {
+                guild: GUILD,
+                link: LINK,
+                ..
+            }
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(story.machine.route(GUILD), Route::Wait);
+}
+
+#[test]
+fn a_lost_link_is_given_up_at_once_when_nothing_is_left_to_resume() {
+    for why in [LinkLoss::Refused, LinkLoss::Closed { code: 1001 }] {
+        let mut story = Story::playing();
+        story.nodes.states[0] = NodeState::Down;
+        let effects = match why {
+            LinkLoss::Refused => {
+                story.acts(lost(LinkLoss::Broken));
+                story.tick(10);
+                story.acts(lost(why))
+            }
+            _ => story.acts(lost(why)),
+        };
+        assert!(effects.contains(&open(1, OTHER, None)), "{why:?} {effects:?}");
+        assert!(!effects.contains(&abandon()), "{why:?} {effects:?}");
+    }
+}
+
+#[test]
+fn a_link_that_cannot_be_resumed_in_time_is_given_up_and_its_node_cleaned_up_later() {
+    let mut story = resuming_story();
+    story.nodes.states[0] = NodeState::Down;
+    story.acts(lost(LinkLoss::Broken));
+    assert!(
+        matches!(story.tick(100)[..], [Effect::OpenLink { .. }]),
+        "it is tried again"
+    );
+    let effects = story.tick(2000);
+    assert_eq!(
+        effects[..3],
+        [close_link(Leave::Close), abandon(), open(1, OTHER, None)]
+    );
+    let late = story.acts(resumed(LINK, true));
+    assert_eq!(late, [close_link(Leave::Close)], "a success that comes too late");
+    let mut told_down = resuming_story();
+    told_down.nodes.states[0] = NodeState::Down;
+    let change = NodeChange::Down;
+    assert!(told_down.acts(Input::Node { node: NODE, change }).contains(&abandon()));
+}
+
+#[test]
+fn a_plugins_code_ends_the_session_and_is_passed_on() {
+    let mut story = Story::playing();
+    assert_eq!(
+        story.acts(lost(LinkLoss::Closed { code: 4321 })),
+        [
+            close(4321, "closed by the node"),
+            Effect::CloseLink {
+                link: LINK,
+                leave: Leave::Destroy
+            },
+            Effect::End(EndReason::LinkLost)
+        ]
+    );
+}
+
+#[test]
+fn a_session_without_players_gets_another_link_and_ends_when_no_node_is_found() {
+    let mut story = Story::connected();
+    story.nodes.states[0] = NodeState::Down;
+    assert_eq!(
+        story.acts(lost(LinkLoss::Broken)),
+        [open(1, OTHER, None), Effect::Publish]
+    );
+    let refused = Input::LinkLost {
+        link: LinkId(1),
+        why: LinkLoss::Refused,
+    };
+    story.nodes.states[1] = NodeState::Down;
+    story.acts(refused);
+    assert_eq!(story.tick(10_000), []);
+    assert!(story.machine.is_connected());
+    let effects = story.tick(21_000);
+    assert_eq!(
+        effects,
+        [close(1001, "the node was lost"), Effect::End(EndReason::LinkLost)]
+    );
+}
+
+#[test]
+fn a_node_that_comes_back_in_time_is_used_at_once() {
+    let mut story = Story::connected();
+    story.nodes.states = vec![NodeState::Down; 2];
+    story.acts(lost(LinkLoss::Broken));
+    story.clock += 5000;
+    story.nodes.states[0] = NodeState::Healthy;
+    let change = NodeChange::Up;
+    assert_eq!(story.acts(Input::Node { node: NODE, change }), [open(1, NODE, None)]);
+    story.acts(up(LinkId(1), NODE));
+    assert_eq!(story.tick(60_000), [], "the clock of the loss has stopped");
+}
+
+#[test]
+fn what_was_lost_in_the_dead_socket_is_told_unless_a_late_message_tells_it() {
+    for late in [false, true] {
+        let mut story = resuming_story();
+        story.acts(resumed(LINK, true));
+        let body = format!("[{}]", std::str::from_utf8(&player(None)).unwrap());
+        let body = body.into_bytes().into();
+        assert_eq!(story.acts(Input::Players { link: LINK, body }), []);
+        let end = json!({"track": track("a"), "reason": "finished"});
+        if late {
+            assert_eq!(story.track_event(LINK, EventKind::TrackEnd, &end), Disposition::Forward);
+        }
+        let effects = story.tick(500);
+        let expected: &[&str] = if late { &[] } else { &["TrackEndEvent loadFailed"] };
+        assert_eq!(told(&effects), expected);
+        if !late {
+            assert_eq!(story.track_event(LINK, EventKind::TrackEnd, &end), Disposition::Swallow);
+        }
+        assert_eq!(told(&story.tick(5000)), [""; 0], "it is told once");
+    }
+}
+
+#[test]
+fn a_player_that_the_node_lost_is_forgotten_with_a_word() {
+    let mut story = resuming_story();
+    story.acts(resumed(LINK, true));
+    let body: Box<[u8]> = b"[]"[..].into();
+    story.acts(Input::Players { link: LINK, body });
+    assert_eq!(told(&story.tick(500)), ["TrackEndEvent loadFailed"]);
+    assert!(story.machine.players().is_empty());
+}

@@ -1,0 +1,331 @@
+//! Migrations.
+
+use super::*;
+
+const TARGET: LinkId = LinkId(1);
+
+/// The ticket and body of the restoring request.
+fn restoring(effects: &[Effect]) -> (u32, Value) {
+    let found = effects.iter().find_map(|effect| match effect {
+        Effect::Restore {
+            guild: GUILD,
+            link: TARGET,
+            ticket,
+            body,
+            ..
+        } => Some((*ticket, serde_json::from_str(body.expose()).unwrap())),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{effects:?}"))
+}
+
+fn restored(ticket: u32, outcome: RestoreOutcome) -> Input {
+    Input::Restored {
+        guild: GUILD,
+        link: TARGET,
+        ticket,
+        outcome,
+    }
+}
+
+fn outcome(effects: &[Effect]) -> Option<MoveOutcome> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Migrated(migration) => Some(migration.outcome),
+        _ => None,
+    })
+}
+
+/// A session whose node died, and whose player is being restored on the other one.
+fn moving() -> (Story, u32) {
+    let mut story = Story::playing();
+    story.nodes.states[0] = NodeState::Down;
+    story.clock += 3000;
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let effects = story.acts(up(TARGET, OTHER));
+    let (ticket, body) = restoring(&effects);
+    assert_eq!(
+        (&body["track"]["encoded"], &body["position"]),
+        (&json!("a"), &json!(4000))
+    );
+    (story, ticket)
+}
+
+#[test]
+fn a_player_of_a_dead_node_goes_on_elsewhere_and_its_client_hears_only_the_music() {
+    let (mut story, ticket) = moving();
+    assert_eq!(story.machine.route(GUILD), Route::Wait);
+    let start = json!({"track": track("a")});
+    assert_eq!(
+        story.track_event(TARGET, EventKind::TrackStart, &start),
+        Disposition::Swallow
+    );
+    assert_eq!(story.message(TARGET, Op::PlayerUpdate, Some(7)), Disposition::Forward);
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Moved));
+    assert!(effects.contains(&Effect::Keep(TARGET)) && effects.contains(&Effect::Publish));
+    assert_eq!(story.machine.route(GUILD), Route::Link(TARGET));
+    assert_eq!(story.nodes.budget.under_way(), 0);
+    assert_eq!(
+        story.track_event(TARGET, EventKind::TrackStart, &start),
+        Disposition::Forward,
+        "a new one"
+    );
+}
+
+#[test]
+fn the_moves_own_start_is_swallowed_also_when_it_comes_after_the_answer() {
+    let (mut story, ticket) = moving();
+    story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    let start = json!({"track": track("a")});
+    assert_eq!(
+        story.track_event(TARGET, EventKind::TrackStart, &start),
+        Disposition::Swallow
+    );
+    assert_eq!(
+        story.track_event(TARGET, EventKind::TrackStart, &start),
+        Disposition::Forward
+    );
+}
+
+#[test]
+fn a_player_that_no_node_can_take_ends_as_lavalink_would_say_it() {
+    let (mut story, ticket) = moving();
+    let effects = story.acts(restored(ticket, RestoreOutcome::Refused(500)));
+    let destroyed = Effect::DestroyPlayer {
+        guild: GUILD,
+        link: TARGET,
+    };
+    assert!(effects.contains(&destroyed), "what is left of it there: {effects:?}");
+    assert_eq!(story.tick(1000), [], "another node may come up");
+    let effects = story.tick(30_000);
+    assert_eq!(
+        told(&effects),
+        [
+            "TrackExceptionEvent",
+            "TrackEndEvent loadFailed",
+            "WebSocketClosedEvent Session is no longer valid."
+        ]
+    );
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Failed));
+    assert!(story.machine.players().is_empty() && story.machine.is_connected());
+    assert_eq!(story.nodes.budget.under_way(), 0);
+}
+
+#[test]
+fn a_track_that_ran_out_while_no_node_could_be_heard_is_told_and_not_started_again() {
+    let mut story = Story::playing();
+    story.nodes.states = vec![NodeState::Down; 2];
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    // The track is at 99 s of 100 by the time that a node is there.
+    let now = story.now();
+    let update =
+        br#"{"op":"playerUpdate","guildId":"7","state":{"time":1,"position":99999,"connected":true,"ping":1}}"#;
+    let envelope = envelope(Op::PlayerUpdate, Some(7), EventKind::None);
+    assert_eq!(
+        story.machine.message(LINK, &envelope, update, now),
+        Disposition::Swallow,
+        "the link is gone"
+    );
+    story.clock += 20_000;
+    let player = story.machine.players.get_mut(GUILD).unwrap();
+    player.shadow.as_mut().unwrap().told_position(99_000, true, now);
+    story.nodes.states[1] = NodeState::Healthy;
+    let effects = story.acts(Input::Node {
+        node: OTHER,
+        change: NodeChange::Up,
+    });
+    assert_eq!(told(&effects), ["TrackEndEvent finished"]);
+    let (_, body) = restoring(&story.acts(up(TARGET, OTHER)));
+    assert_eq!((&body["track"], &body["voice"]["token"]), (&Value::Null, &json!("t")));
+}
+
+/// A session whose player is about to leave a drained node.
+fn draining() -> Story {
+    let mut story = Story::playing();
+    story.nodes.states[0] = NodeState::Draining;
+    let change = NodeChange::Draining;
+    let effects = story.acts(Input::Node { node: NODE, change });
+    assert!(
+        matches!(
+            effects[0],
+            Effect::OpenLink {
+                link: TARGET,
+                node: OTHER,
+                ..
+            }
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(story.machine.route(GUILD), Route::Link(LINK), "it plays on meanwhile");
+    story
+}
+
+#[test]
+fn a_planned_move_waits_for_requests_in_flight_and_leaves_nothing_behind() {
+    let mut story = draining();
+    let effects = story.acts(up(TARGET, OTHER));
+    assert_eq!(effects, [Effect::AwaitQuiet(GUILD), Effect::Publish]);
+    assert_eq!(story.machine.route(GUILD), Route::Wait);
+    story.acts(answered(GUILD, LINK, "b"));
+    let (ticket, body) = restoring(&story.acts(Input::Quiet(GUILD)));
+    assert_eq!(body["track"]["encoded"], json!("b"), "with what the last request did");
+    assert_eq!(
+        story.message(LINK, Op::Event, Some(7)),
+        Disposition::Swallow,
+        "the old node's voice closes"
+    );
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("b")))));
+    assert!(effects.contains(&Effect::DestroyPlayer {
+        guild: GUILD,
+        link: LINK
+    }));
+    assert!(
+        effects.contains(&close_link(Leave::Destroy)),
+        "the drained node is left: {effects:?}"
+    );
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Moved));
+    assert_eq!(story.machine.links().len(), 1);
+}
+
+#[test]
+fn a_planned_move_that_fails_leaves_the_player_where_it_is() {
+    let mut story = draining();
+    story.acts(up(TARGET, OTHER));
+    let (ticket, _) = restoring(&story.acts(Input::Quiet(GUILD)));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Lost));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Stayed));
+    assert!(
+        effects.contains(&Effect::FindPlayer {
+            guild: GUILD,
+            link: LINK
+        }),
+        "it was not listened to"
+    );
+    assert_eq!(told(&effects), [""; 0]);
+    assert_eq!(story.machine.route(GUILD), Route::Link(LINK));
+    assert_eq!(story.message(LINK, Op::Event, Some(7)), Disposition::Forward);
+}
+
+#[test]
+fn a_node_that_dies_during_a_planned_move_does_not_stop_it() {
+    let mut story = draining();
+    story.acts(up(TARGET, OTHER));
+    let (ticket, _) = restoring(&story.acts(Input::Quiet(GUILD)));
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Moved));
+    assert_eq!(story.machine.route(GUILD), Route::Link(TARGET));
+}
+
+#[test]
+fn a_drain_that_is_called_off_moves_no_more_players() {
+    let mut story = draining();
+    story.nodes.states[0] = NodeState::Healthy;
+    story.acts(Input::LinkLost {
+        link: TARGET,
+        why: LinkLoss::Refused,
+    });
+    let effects = story.tick(10);
+    assert_eq!((story.machine.moving(), told(&effects)), (0, vec![]));
+    assert_eq!(story.machine.route(GUILD), Route::Link(LINK));
+}
+
+#[test]
+fn an_operator_moves_one_player_to_the_node_of_choice() {
+    let mut story = Story::playing();
+    let to = Some(OTHER);
+    let effects = story.acts(Input::Move { guild: GUILD, to });
+    assert!(
+        matches!(
+            effects[0],
+            Effect::OpenLink {
+                link: TARGET,
+                node: OTHER,
+                ..
+            }
+        ),
+        "{effects:?}"
+    );
+    story.acts(up(TARGET, OTHER));
+    let (ticket, _) = restoring(&story.acts(Input::Quiet(GUILD)));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Moved));
+    assert_eq!(
+        story.machine.links().len(),
+        2,
+        "the emptied link waits a while for new players"
+    );
+    assert_eq!(story.tick(61_000), [close_link(Leave::Destroy), Effect::Publish]);
+    let same = Input::Move {
+        guild: GUILD,
+        to: Some(OTHER),
+    };
+    assert_eq!(story.acts(same), [], "it is there already");
+}
+
+#[test]
+fn a_player_destroyed_by_its_client_on_the_way_is_not_left_on_the_target() {
+    let (mut story, ticket) = moving();
+    let gone = Input::PlayerGone {
+        guild: GUILD,
+        link: LINK,
+    };
+    assert_eq!(outcome(&story.acts(gone)), Some(MoveOutcome::Dropped));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    assert!(
+        effects.contains(&Effect::DestroyPlayer {
+            guild: GUILD,
+            link: TARGET
+        }),
+        "{effects:?}"
+    );
+    assert_eq!(story.nodes.budget.under_way(), 0);
+}
+
+#[test]
+fn turns_are_given_back_when_the_session_ends_on_the_way() {
+    let (mut story, _) = moving();
+    assert_eq!(story.nodes.budget.under_way(), 1);
+    let effects = story.acts(Input::ClientLost { ours: false });
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Dropped));
+    assert_eq!(story.nodes.budget.under_way(), 0);
+}
+
+#[test]
+fn players_are_spread_when_each_is_placed_by_itself() {
+    let mut story = Story::with(SessionSettings {
+        placement: PlacementMode::Player,
+        ..SessionSettings::default()
+    });
+    story.at(0, up(LINK, NODE));
+    assert_eq!(story.machine.route(GUILD), Route::Unplaced);
+    let place = |story: &mut Story, guild| {
+        let (mut effects, now) = (Vec::new(), story.now());
+        let placed = story
+            .machine
+            .place(GuildId(guild), None, now, &mut story.nodes, &mut effects);
+        (placed, effects)
+    };
+    assert_eq!(place(&mut story, 7).0, Placed::Link(LINK));
+    story.nodes.states[0] = NodeState::Draining;
+    let (placed, effects) = place(&mut story, 8);
+    assert_eq!(placed, Placed::Wait);
+    assert!(
+        matches!(
+            effects[0],
+            Effect::OpenLink {
+                link: TARGET,
+                node: OTHER,
+                ..
+            }
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(story.machine.route(GuildId(8)), Route::Wait);
+    story.acts(up(TARGET, OTHER));
+    assert_eq!(story.machine.route(GuildId(8)), Route::Link(TARGET));
+    let stats = [LINK, TARGET].map(|link| story.message(link, Op::Stats, None));
+    assert_eq!(stats, [Disposition::Aggregate, Disposition::Swallow]);
+    story.nodes.states = vec![NodeState::Down; 2];
+    assert!(matches!(place(&mut story, 9).0, Placed::Nowhere(_)));
+}

@@ -1,0 +1,574 @@
+//! What is known of one player, so that it can be made again on another node: the last Player object that its node
+//! showed, and what requests and messages changed since. Not for whose player it is: that is [`crate::session::players`].
+//!
+//! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
+//! as they came and read when they are needed, which for most players is never.
+
+use std::time::Instant;
+
+use lavalink_protocol::id::GuildId;
+use lavalink_protocol::message::PlayerState;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::secret::Secret;
+use crate::session::writes::{PluginWrite, Writes};
+
+/// What a player update says that its answer does not show, or that placement needs before there is an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The end marker. A null does nothing on a node, so it counts as absent.
+    pub end_time: Option<i64>,
+    /// It starts a track, or stops the one that plays.
+    pub new_track: bool,
+    /// `noReplace=true` in the query: a track that plays is not replaced.
+    pub no_replace: bool,
+    /// The voice endpoint, which tells the region.
+    pub endpoint: Option<Box<str>>,
+}
+
+impl Asked {
+    /// Reads the body of a player update; `None` when a node could not read it either.
+    pub fn read(body: &[u8], no_replace: bool) -> Option<Self> {
+        let body: Request<'_> = serde_json::from_slice(body).ok()?;
+        let track = body.track.unwrap_or_default();
+        let instructions = [track.encoded, track.identifier, body.encoded_track, body.identifier];
+        Some(Self {
+            end_time: body.end_time,
+            new_track: instructions.iter().any(Option::is_some),
+            no_replace,
+            endpoint: body.voice.and_then(|voice| voice.endpoint).map(Into::into),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(default)]
+    end_time: Option<i64>,
+    #[serde(borrow, default)]
+    track: Option<RequestTrack<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    encoded_track: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    identifier: Option<&'a RawValue>,
+    #[serde(default)]
+    voice: Option<RequestVoice>,
+}
+
+#[derive(Deserialize, Default)]
+struct RequestTrack<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    encoded: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    identifier: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RequestVoice {
+    #[serde(default)]
+    endpoint: Option<String>,
+}
+
+/// Tells a null, which stops a track, from an absent key.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shadow {
+    /// The Player object as the node last showed it: a secret, since it holds the voice token.
+    player: Secret,
+    track: TrackSince,
+    /// The end marker, which no answer shows.
+    end_time: Option<i64>,
+    /// The position and whether the voice connection is open, as a `playerUpdate` told since the answer.
+    told: Option<(i64, bool)>,
+    /// When the position was last told.
+    at: Instant,
+    /// Counts the tracks, so that a late finding can be told from a current one.
+    serial: u32,
+    /// The node may hold something else: an update failed, or its answer was lost.
+    pub doubtful: bool,
+    /// What was written to plugin routes below the player.
+    writes: Writes,
+}
+
+/// What became of the track since the answer.
+#[derive(Debug)]
+enum TrackSince {
+    /// It is the answer's.
+    AsAnswered,
+    /// This `TrackStartEvent` came.
+    Started(Box<[u8]>),
+    /// It ended.
+    Ended,
+}
+
+/// A Player object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlayerObject<'a> {
+    #[serde(borrow, default)]
+    track: Option<&'a RawValue>,
+    #[serde(default = "full_volume")]
+    volume: i64,
+    #[serde(default)]
+    paused: bool,
+    state: PlayerState,
+    #[serde(borrow, default)]
+    voice: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    filters: Option<&'a RawValue>,
+}
+
+const fn full_volume() -> i64 {
+    100
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Voice {
+    token: String,
+    endpoint: String,
+    channel_id: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Filters {
+    timescale: Option<Timescale>,
+}
+
+#[derive(Deserialize)]
+struct Timescale {
+    #[serde(default = "one")]
+    speed: f64,
+    #[serde(default = "one")]
+    rate: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// A Track object, as far as it is looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TrackObject<'a> {
+    encoded: String,
+    info: TrackInfo,
+    #[serde(borrow, default)]
+    user_data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TrackInfo {
+    identifier: String,
+    #[serde(default)]
+    is_seekable: bool,
+    #[serde(default)]
+    is_stream: bool,
+    #[serde(default)]
+    length: i64,
+    #[serde(default)]
+    position: i64,
+    #[serde(default)]
+    source_name: String,
+}
+
+/// An event about a track.
+#[derive(Deserialize)]
+struct TrackEvent<'a> {
+    #[serde(borrow)]
+    track: &'a RawValue,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What a player needs of the node it goes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The source manager of its track.
+    pub source: Option<Box<str>>,
+    /// Its voice endpoint.
+    pub endpoint: Option<Box<str>>,
+    /// It has a voice state without channel id, which a 4.2 node refuses.
+    pub lacks_channel: bool,
+}
+
+/// The request that makes a player again.
+#[derive(Debug, PartialEq)]
+pub struct Restore {
+    /// The body of the one PATCH; it holds the voice token.
+    pub body: Secret,
+    /// It starts a track, so the node will send a `TrackStartEvent` that the client has had already.
+    pub starts_track: bool,
+    /// To be sent after it, in this order.
+    pub writes: Vec<PluginWrite>,
+}
+
+impl Restore {
+    /// Makes a player of which nothing is known.
+    pub fn empty() -> Self {
+        Self {
+            body: Secret::new("{}"),
+            starts_track: false,
+            writes: Vec::new(),
+        }
+    }
+}
+
+/// A track that ended without the client hearing of it: the message to send.
+pub type Told = Box<[u8]>;
+
+impl Shadow {
+    /// From the first Player object that the node showed; `None` when it is none.
+    pub fn new(asked: &Asked, answer: &[u8], now: Instant) -> Option<Self> {
+        let player = Secret::new(std::str::from_utf8(answer).ok()?);
+        Some(Self {
+            player,
+            track: TrackSince::AsAnswered,
+            end_time: asked.end_time,
+            told: None,
+            at: now,
+            serial: 0,
+            doubtful: false,
+            writes: Writes::default(),
+        })
+    }
+
+    /// Takes the answer to a player update.
+    pub fn follow(&mut self, asked: &Asked, answer: &[u8], now: Instant) {
+        let Ok(text) = std::str::from_utf8(answer) else {
+            self.doubtful = true;
+            return;
+        };
+        let starts = asked.new_track && !(asked.no_replace && self.has_track());
+        if starts {
+            self.serial = self.serial.wrapping_add(1);
+            self.end_time = asked.end_time;
+        } else if asked.end_time.is_some() {
+            self.end_time = asked.end_time;
+        }
+        self.take(text, now);
+    }
+
+    /// Puts the node's word in place of all that was known, but for the end marker and the plugin writes.
+    fn take(&mut self, player: &str, now: Instant) {
+        self.player = Secret::new(player);
+        self.track = TrackSince::AsAnswered;
+        (self.told, self.at, self.doubtful) = (None, now, false);
+    }
+
+    /// Takes the position of a `playerUpdate`. Called for every one: nothing is read or allocated here.
+    #[inline]
+    pub fn told_position(&mut self, position: i64, connected: bool, now: Instant) {
+        self.told = Some((position, connected));
+        self.at = now;
+    }
+
+    /// Takes a `TrackStartEvent`.
+    pub fn track_started(&mut self, event: &[u8], now: Instant) {
+        if read::<TrackEvent<'_>>(event).is_none() {
+            return;
+        }
+        let connected = self.object().is_none_or(|player| self.connected(&player));
+        let position = event_track(event).map_or(0, |track| track.info.position);
+        self.serial = self.serial.wrapping_add(1);
+        self.track = TrackSince::Started(event.into());
+        self.told_position(position, connected, now);
+    }
+
+    /// Takes a `TrackEndEvent`. An answer may have overtaken it, so it counts only for the track that is known, and not
+    /// at all when another track has taken the place: that one's start follows.
+    pub fn track_ended(&mut self, event: &[u8]) {
+        let Some(ended) = read::<TrackEvent<'_>>(event) else {
+            return;
+        };
+        if ended.reason.as_deref() == Some("replaced") {
+            return;
+        }
+        let same = match (self.track_object(), event_track(event)) {
+            (Some(known), Some(ended)) => known.info.identifier == ended.info.identifier,
+            (None, _) => return,
+            (_, None) => true,
+        };
+        if same {
+            self.forget_track();
+        }
+    }
+
+    fn forget_track(&mut self) {
+        self.track = TrackSince::Ended;
+        self.end_time = None;
+        self.serial = self.serial.wrapping_add(1);
+    }
+
+    /// Notes a successful write to a plugin's route.
+    pub fn note_write(&mut self, write: PluginWrite) {
+        self.writes.note(write);
+    }
+
+    /// Changes with every track that starts or ends.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Whether a track is loaded.
+    pub fn has_track(&self) -> bool {
+        self.raw_track().is_some()
+    }
+
+    /// Whether a voice state was given.
+    pub fn has_voice(&self) -> bool {
+        self.voice().is_some_and(|voice| !voice.token.is_empty())
+    }
+
+    /// Where the track is, in milliseconds.
+    pub fn position(&self, now: Instant) -> i64 {
+        let Some(player) = self.object() else { return 0 };
+        let told = self.told.map_or(player.state.position, |(position, _)| position);
+        if player.paused || !self.connected(&player) || self.raw_track().is_none() {
+            return told;
+        }
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64() * 1000.0;
+        // A position within any track fits.
+        told.saturating_add((elapsed * speed(&player)) as i64)
+    }
+
+    fn connected(&self, player: &PlayerObject<'_>) -> bool {
+        self.told.map_or(player.state.connected, |(_, connected)| connected)
+    }
+
+    /// What the player needs of another node.
+    pub fn needs(&self) -> Needs {
+        let voice = self.voice().filter(|voice| !voice.token.is_empty());
+        let blank = |voice: &Voice| voice.channel_id.as_deref().is_none_or(|id| id.trim().is_empty());
+        Needs {
+            source: self
+                .track_object()
+                .map(|track| track.info.source_name.into())
+                .filter(|source: &Box<str>| !source.is_empty()),
+            lacks_channel: voice.as_ref().is_some_and(blank),
+            endpoint: voice.map(|voice| voice.endpoint.into()),
+        }
+    }
+
+    /// Whether the track has played to its end by the clock: what a node did that cannot be asked.
+    pub fn has_run_out(&self, now: Instant) -> bool {
+        self.track_object().is_some_and(|track| {
+            let end = self.end_time.unwrap_or(i64::MAX).min(track.info.length);
+            !track.info.is_stream && end > 0 && self.position(now) >= end
+        })
+    }
+
+    /// The PATCH that makes the player again as it would be by now.
+    pub fn restore(&self, now: Instant) -> Restore {
+        let mut body = String::from("{");
+        let track = self.track_object();
+        if let Some(track) = &track {
+            field(&mut body, "track", &track_update(track));
+            if track.info.is_seekable && !track.info.is_stream {
+                let position = self.position(now).clamp(0, track.info.length.max(0));
+                field(&mut body, "position", &position.to_string());
+            }
+            if let Some(end) = self.end_time {
+                field(&mut body, "endTime", &end.to_string());
+            }
+        }
+        if let Some(player) = self.object() {
+            field(&mut body, "volume", &player.volume.to_string());
+            field(&mut body, "paused", if player.paused { "true" } else { "false" });
+            if let Some(filters) = player.filters.filter(|filters| filters.get() != "{}") {
+                field(&mut body, "filters", filters.get());
+            }
+            if let Some(voice) = player.voice.filter(|_| self.has_voice()) {
+                field(&mut body, "voice", voice.get());
+            }
+        }
+        body.push('}');
+        Restore {
+            body: Secret::new(body),
+            starts_track: track.is_some(),
+            writes: self.writes.iter().cloned().collect(),
+        }
+    }
+
+    /// Whether the node's Player object has the track that is known.
+    pub fn agrees(&self, player: &[u8]) -> bool {
+        let identifier = |track: TrackObject<'_>| track.info.identifier;
+        let found = read::<PlayerObject<'_>>(player).and_then(|player| player.track);
+        let found = found.and_then(|track| read::<TrackObject<'_>>(track.get().as_bytes()));
+        self.track_object().map(identifier) == found.map(identifier)
+    }
+
+    /// Takes what the node says that the player is, after a time in which messages may have been lost. What of it the
+    /// client has not heard is added to `told`, as the messages that the node would have sent.
+    pub fn found(&mut self, guild: GuildId, player: &[u8], now: Instant, told: &mut Vec<Told>) {
+        let (Ok(text), Some(found)) = (std::str::from_utf8(player), read::<PlayerObject<'_>>(player)) else {
+            return;
+        };
+        let known = self.track_object().map(|track| track.info.identifier);
+        let there = found
+            .track
+            .and_then(|track| read::<TrackObject<'_>>(track.get().as_bytes()));
+        match (&known, &there) {
+            (Some(known), Some(there)) if *known == there.info.identifier => {}
+            (Some(_), Some(_)) => {
+                told.extend(self.end_message(guild, "replaced"));
+                self.end_time = None;
+                self.serial = self.serial.wrapping_add(1);
+            }
+            (Some(_), None) => {
+                told.extend(self.lost_end(guild, now));
+                self.forget_track();
+            }
+            (None, _) => {}
+        }
+        if let (Some(track), true) = (found.track, known != there.map(|track| track.info.identifier)) {
+            told.push(start_message(guild, track.get()));
+        }
+        self.take(text, now);
+    }
+
+    /// The node has no such player any more, or is gone for good: the message that tells the end of its track.
+    pub fn lost_end(&self, guild: GuildId, now: Instant) -> Option<Told> {
+        // Both reasons let the client play its next track.
+        let slack = std::time::Duration::from_secs(2);
+        let reason = if self.has_run_out(now + slack) {
+            "finished"
+        } else {
+            "loadFailed"
+        };
+        self.end_message(guild, reason)
+    }
+
+    /// The end of a track that ran out by the clock; the shadow has no track after it.
+    pub fn run_out(&mut self, guild: GuildId) -> Option<Told> {
+        let message = self.end_message(guild, "finished");
+        self.forget_track();
+        message
+    }
+
+    /// What Lavalink sends when a track cannot go on: the exception, then the end.
+    pub fn failed(&self, guild: GuildId) -> Vec<Told> {
+        let exception = self.raw_track().map(|track| {
+            let cause = "the node was lost and no other could take the player";
+            let exception = format!(
+                r#"{{"message":"The node of this player was lost.","severity":"fault","cause":"{cause}","causeStackTrace":""}}"#
+            );
+            event(guild, "TrackExceptionEvent", track.get(), "exception", &exception)
+        });
+        exception
+            .into_iter()
+            .chain(self.end_message(guild, "loadFailed"))
+            .collect()
+    }
+
+    fn end_message(&self, guild: GuildId, reason: &str) -> Option<Told> {
+        let track = self.raw_track()?;
+        Some(event(
+            guild,
+            "TrackEndEvent",
+            track.get(),
+            "reason",
+            &format!("\"{reason}\""),
+        ))
+    }
+
+    fn object(&self) -> Option<PlayerObject<'_>> {
+        read(self.player.expose().as_bytes())
+    }
+
+    fn voice(&self) -> Option<Voice> {
+        read(self.object()?.voice?.get().as_bytes())
+    }
+
+    fn raw_track(&self) -> Option<&RawValue> {
+        match &self.track {
+            TrackSince::AsAnswered => self.object()?.track,
+            TrackSince::Started(event) => read::<TrackEvent<'_>>(event).map(|event| event.track),
+            TrackSince::Ended => None,
+        }
+    }
+
+    fn track_object(&self) -> Option<TrackObject<'_>> {
+        read(self.raw_track()?.get().as_bytes())
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(json).ok()
+}
+
+fn event_track(event: &[u8]) -> Option<TrackObject<'_>> {
+    read(read::<TrackEvent<'_>>(event)?.track.get().as_bytes())
+}
+
+fn speed(player: &PlayerObject<'_>) -> f64 {
+    let filters = player
+        .filters
+        .and_then(|filters| read::<Filters>(filters.get().as_bytes()));
+    let timescale = filters.and_then(|filters| filters.timescale);
+    timescale.map_or(1.0, |timescale| (timescale.speed * timescale.rate).max(0.0))
+}
+
+fn track_update(track: &TrackObject<'_>) -> String {
+    let mut out = String::from("{");
+    field(
+        &mut out,
+        "encoded",
+        &serde_json::Value::from(&*track.encoded).to_string(),
+    );
+    if let Some(data) = track.user_data {
+        field(&mut out, "userData", data.get());
+    }
+    out.push('}');
+    out
+}
+
+fn field(object: &mut String, key: &str, value: &str) {
+    if !object.ends_with('{') {
+        object.push(',');
+    }
+    object.push('"');
+    object.push_str(key);
+    object.push_str("\":");
+    object.push_str(value);
+}
+
+fn event(guild: GuildId, kind: &str, track: &str, key: &str, value: &str) -> Told {
+    format!(
+        r#"{{"op":"event","type":"{kind}","guildId":"{}","track":{track},"{key}":{value}}}"#,
+        guild.0
+    )
+    .into_bytes()
+    .into()
+}
+
+fn start_message(guild: GuildId, track: &str) -> Told {
+    format!(
+        r#"{{"op":"event","type":"TrackStartEvent","guildId":"{}","track":{track}}}"#,
+        guild.0
+    )
+    .into_bytes()
+    .into()
+}
+
+/// What Lavalink sends when the voice connection of a player is gone and will not come back by itself. Discord's code
+/// for a voice session that is no longer valid makes client libraries join again.
+pub fn voice_closed(guild: GuildId) -> Told {
+    format!(
+        r#"{{"op":"event","type":"WebSocketClosedEvent","guildId":"{}","code":4006,"reason":"Session is no longer valid.","byRemote":true}}"#,
+        guild.0
+    )
+    .into_bytes()
+    .into()
+}
+
+#[cfg(test)]
+mod tests;

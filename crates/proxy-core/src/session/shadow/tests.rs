@@ -1,0 +1,267 @@
+//! What is kept of a player, as tables of what passed and the request that would make it again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const GUILD: GuildId = GuildId(7);
+
+fn track(identifier: &str, length: i64) -> Value {
+    json!({
+        "encoded": format!("enc-{identifier}"),
+        "info": {
+            "identifier": identifier, "isSeekable": true, "author": "a", "length": length, "isStream": false,
+            "position": 0, "title": "t", "uri": null, "sourceName": "youtube", "artworkUrl": null, "isrc": null
+        },
+        "pluginInfo": {},
+        "userData": {"by": identifier},
+    })
+}
+
+fn player(track: Value, position: i64) -> Value {
+    json!({
+        "guildId": "7", "track": track, "volume": 80, "paused": false,
+        "state": {"time": 1, "position": position, "connected": true, "ping": 5},
+        "voice": {"token": "hush", "endpoint": "rotterdam1.discord.media:443", "sessionId": "s", "channelId": "9"},
+        "filters": {"timescale": {"speed": 2.0, "pitch": 1.0, "rate": 1.0}},
+    })
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap()
+}
+
+fn asked(body: &str) -> Asked {
+    Asked::read(body.as_bytes(), false).unwrap()
+}
+
+/// A player of track `a`, 100 s long, at 10 s, played at double speed.
+fn playing(now: Instant) -> Shadow {
+    let body = r#"{"track":{"encoded":"enc-a"},"endTime":90000}"#;
+    Shadow::new(&asked(body), &bytes(&player(track("a", 100_000), 10_000)), now).unwrap()
+}
+
+fn restored(shadow: &Shadow, now: Instant) -> Value {
+    serde_json::from_str(shadow.restore(now).body.expose()).unwrap()
+}
+
+fn event(kind: &str, track: &Value, more: &Value) -> Vec<u8> {
+    let mut event = json!({"op": "event", "type": kind, "guildId": "7", "track": track});
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    bytes(&event)
+}
+
+#[test]
+fn what_a_request_asks_is_read_in_each_of_its_forms() {
+    let rows = [
+        ("{}", false, None),
+        (r#"{"track":{"encoded":"x"}}"#, true, None),
+        (r#"{"track":{"encoded":null}}"#, true, None),
+        (r#"{"track":{"userData":{}}}"#, false, None),
+        (r#"{"track":{"identifier":"x"},"endTime":5}"#, true, Some(5)),
+        (r#"{"encodedTrack":null}"#, true, None),
+        (r#"{"identifier":"x","endTime":null}"#, true, None),
+        (r#"{"position":3,"endTime":7}"#, false, Some(7)),
+    ];
+    for (body, new_track, end_time) in rows {
+        let asked = asked(body);
+        assert_eq!((asked.new_track, asked.end_time), (new_track, end_time), "{body}");
+    }
+    let voice = asked(r#"{"voice":{"token":"t","endpoint":"fra1.discord.media","sessionId":"s"}}"#);
+    assert_eq!(voice.endpoint.as_deref(), Some("fra1.discord.media"));
+    assert_eq!(Asked::read(b"{", false), None);
+    assert_eq!(Asked::read(br#"{"endTime":"x"}"#, false), None);
+}
+
+#[test]
+fn one_request_restores_all_that_the_node_showed_and_where_the_track_is_by_now() {
+    let now = Instant::now();
+    let shadow = playing(now);
+    let later = now + Duration::from_secs(5);
+    assert_eq!(
+        restored(&shadow, later),
+        json!({
+            "track": {"encoded": "enc-a", "userData": {"by": "a"}},
+            "position": 20_000, "endTime": 90_000, "volume": 80, "paused": false,
+            "filters": {"timescale": {"speed": 2.0, "pitch": 1.0, "rate": 1.0}},
+            "voice": {"token": "hush", "endpoint": "rotterdam1.discord.media:443", "sessionId": "s", "channelId": "9"},
+        })
+    );
+    assert!(shadow.restore(later).starts_track);
+    let needs = shadow.needs();
+    assert_eq!(
+        (needs.source.as_deref(), needs.endpoint.as_deref(), needs.lacks_channel),
+        (Some("youtube"), Some("rotterdam1.discord.media:443"), false)
+    );
+    assert!(!format!("{shadow:?}{:?}", shadow.restore(later)).contains("hush"));
+}
+
+#[test]
+fn a_position_moves_only_while_the_track_plays() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(5);
+    let mut shadow = playing(now);
+    shadow.told_position(30_000, true, later);
+    assert_eq!(shadow.position(later + Duration::from_secs(1)), 32_000);
+    shadow.told_position(33_000, false, later);
+    assert_eq!(
+        shadow.position(later + Duration::from_secs(60)),
+        33_000,
+        "voice is not connected"
+    );
+    let mut paused = player(track("a", 100_000), 4_000);
+    paused["paused"] = json!(true);
+    shadow.follow(&Asked::default(), &bytes(&paused), later);
+    assert_eq!(shadow.position(later + Duration::from_secs(60)), 4_000, "paused");
+    let mut idle = player(Value::Null, 0);
+    idle["voice"] = json!({"token": "", "endpoint": "", "sessionId": "", "channelId": null});
+    shadow.follow(&asked(r#"{"encodedTrack":null}"#), &bytes(&idle), later);
+    assert_eq!(
+        restored(&shadow, later + Duration::from_secs(9)),
+        json!({"volume": 80, "paused": false, "filters": {"timescale": {"speed": 2.0, "pitch": 1.0, "rate": 1.0}}})
+    );
+    assert!(!shadow.has_voice() && !shadow.restore(later).starts_track);
+}
+
+#[test]
+fn an_end_marker_lives_as_long_as_its_track() {
+    let now = Instant::now();
+    let same = bytes(&player(track("a", 100_000), 10_000));
+    let end = |shadow: &Shadow| restored(shadow, now)["endTime"].clone();
+    let mut shadow = playing(now);
+    shadow.follow(&asked(r#"{"volume":1,"endTime":null}"#), &same, now);
+    assert_eq!(end(&shadow), json!(90_000), "a null does nothing");
+    shadow.follow(&asked(r#"{"endTime":80000}"#), &same, now);
+    assert_eq!(end(&shadow), json!(80_000));
+    let mut no_replace = asked(r#"{"track":{"encoded":"enc-b"},"endTime":5}"#);
+    no_replace.no_replace = true;
+    // Such a marker is not applied either, but a marker of an update without a track would be: the node knows.
+    shadow.follow(
+        &Asked {
+            end_time: None,
+            ..no_replace
+        },
+        &same,
+        now,
+    );
+    assert_eq!(end(&shadow), json!(80_000), "the track was not replaced");
+    shadow.follow(
+        &asked(r#"{"track":{"encoded":"enc-b"}}"#),
+        &bytes(&player(track("b", 50_000), 0)),
+        now,
+    );
+    assert_eq!(end(&shadow), Value::Null);
+}
+
+#[test]
+fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
+    let now = Instant::now();
+    let identifier = |shadow: &Shadow| restored(shadow, now)["track"]["encoded"].clone();
+    let (a, b) = (track("a", 100_000), track("b", 50_000));
+    let replaced = event("TrackEndEvent", &a, &json!({"reason": "replaced"}));
+    let started = event("TrackStartEvent", &b, &json!({}));
+    let answer = bytes(&player(b.clone(), 0));
+    let play_b = asked(r#"{"track":{"encoded":"enc-b"},"endTime":40000}"#);
+
+    let mut events_first = playing(now);
+    events_first.track_ended(&replaced);
+    events_first.track_started(&started, now);
+    assert_eq!(identifier(&events_first), json!("enc-b"));
+    events_first.follow(&play_b, &answer, now);
+
+    let mut answer_first = playing(now);
+    answer_first.follow(&play_b, &answer, now);
+    answer_first.track_ended(&replaced);
+    answer_first.track_ended(&event("TrackEndEvent", &a, &json!({"reason": "finished"})));
+    answer_first.track_started(&started, now);
+    for shadow in [&events_first, &answer_first] {
+        let restored = restored(shadow, now);
+        assert_eq!(
+            (&restored["track"]["encoded"], &restored["endTime"]),
+            (&json!("enc-b"), &json!(40_000))
+        );
+    }
+    answer_first.track_ended(&event("TrackEndEvent", &b, &json!({"reason": "finished"})));
+    assert!(!answer_first.has_track());
+    assert_eq!(restored(&answer_first, now)["voice"]["token"], json!("hush"));
+}
+
+#[test]
+fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
+    let now = Instant::now();
+    let told = |found: Value, at: Instant| {
+        let mut shadow = playing(now);
+        let mut told = Vec::new();
+        shadow.found(GUILD, &bytes(&found), at, &mut told);
+        let told: Vec<Value> = told
+            .iter()
+            .map(|message| serde_json::from_slice(message).unwrap())
+            .collect();
+        told.iter()
+            .map(|message| {
+                format!(
+                    "{} {} {}",
+                    message["type"], message["track"]["encoded"], message["reason"]
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let soon = now + Duration::from_secs(1);
+    assert!(told(player(track("a", 100_000), 12_000), soon).is_empty());
+    let lost = r#""TrackEndEvent" "enc-a" "loadFailed""#;
+    assert_eq!(told(player(Value::Null, 0), soon), [lost]);
+    let finished = r#""TrackEndEvent" "enc-a" "finished""#;
+    assert_eq!(told(player(Value::Null, 0), now + Duration::from_secs(60)), [finished]);
+    let (replaced, started) = (
+        r#""TrackEndEvent" "enc-a" "replaced""#,
+        r#""TrackStartEvent" "enc-b" null"#,
+    );
+    assert_eq!(told(player(track("b", 9), 0), soon), [replaced, started]);
+}
+
+#[test]
+fn a_track_has_run_out_at_its_length_or_its_end_marker_and_a_stream_never() {
+    let now = Instant::now();
+    let mut shadow = playing(now);
+    assert!(!shadow.has_run_out(now + Duration::from_secs(39)));
+    assert!(shadow.has_run_out(now + Duration::from_secs(40)), "the marker at 90 s");
+    let message: Value = serde_json::from_slice(&shadow.run_out(GUILD).unwrap()).unwrap();
+    assert_eq!(
+        (&message["reason"], &message["guildId"]),
+        (&json!("finished"), &json!("7"))
+    );
+    assert!(!shadow.has_track() && shadow.run_out(GUILD).is_none());
+    let mut stream = track("live", i64::MAX);
+    stream["info"]["isStream"] = json!(true);
+    stream["info"]["isSeekable"] = json!(false);
+    let shadow = Shadow::new(&Asked::default(), &bytes(&player(stream, 5)), now).unwrap();
+    assert!(!shadow.has_run_out(now + Duration::from_secs(1_000_000)));
+    assert_eq!(
+        restored(&shadow, now)["position"],
+        Value::Null,
+        "a stream has no position to go to"
+    );
+}
+
+#[test]
+fn a_player_that_no_node_takes_fails_as_lavalink_would_say_it() {
+    let shadow = playing(Instant::now());
+    let kinds: Vec<Value> = shadow
+        .failed(GUILD)
+        .iter()
+        .map(|message| serde_json::from_slice::<Value>(message).unwrap()["type"].clone())
+        .collect();
+    assert_eq!(kinds, [json!("TrackExceptionEvent"), json!("TrackEndEvent")]);
+    let closed: Value = serde_json::from_slice(&voice_closed(GUILD)).unwrap();
+    assert_eq!(
+        (&closed["type"], &closed["code"]),
+        (&json!("WebSocketClosedEvent"), &json!(4006))
+    );
+}
+
+#[test]
+fn a_player_that_plays_is_kept_in_little_more_than_its_own_text() {
+    assert!(size_of::<Shadow>() <= 128, "{}", size_of::<Shadow>());
+}

@@ -1,0 +1,55 @@
+//! What a session's machine may ask of the rest of the proxy while it decides.
+
+use std::time::Instant;
+
+use proxy_core::health::NodeState;
+use proxy_core::placement::{self, Choice, NoNode, Want, Wanted};
+use proxy_core::pool::NodeId;
+use proxy_core::session::migration::{MoveReason, PlayerWant, Surroundings};
+
+use crate::shared::{Allowed, Shared, lock};
+
+/// Made on the spot for each input.
+pub(crate) struct Around<'a> {
+    pub(crate) shared: &'a Shared,
+    /// The nodes that the session's tenant may use.
+    pub(crate) allowed: Allowed<'a>,
+}
+
+impl Surroundings for Around<'_> {
+    fn place(&mut self, want: &PlayerWant<'_>, now: Instant) -> Result<Choice, NoNode> {
+        let region = want.needs.endpoint.as_deref().and_then(placement::region::of_endpoint);
+        let want = Want {
+            source: want.needs.source.as_deref(),
+            exclude: want.exclude,
+            allowed: self.allowed,
+            region,
+            near: want.near,
+            lacks_channel: want.needs.lacks_channel,
+            ..Want::new(Wanted::V4)
+        };
+        let choice = placement::choose_session(&self.shared.pool(), &want, &mut fastrand::Rng::new(), now)?;
+        let node = &self.shared.nodes[usize::from(choice.node.0)];
+        node.gauges.placed(1);
+        Ok(choice)
+    }
+
+    fn begin_move(&mut self, reason: MoveReason, from: NodeId, to: NodeId, now: Instant) -> Result<(), Instant> {
+        lock(&self.shared.migrations).begin(reason, from, to, now)
+    }
+
+    fn end_move(&mut self, to: NodeId) {
+        lock(&self.shared.migrations).end(to);
+    }
+
+    fn state(&self, node: NodeId) -> NodeState {
+        self.shared
+            .pool()
+            .get(node)
+            .map_or(NodeState::Unknown, |node| node.state)
+    }
+
+    fn random(&mut self) -> f32 {
+        fastrand::f32()
+    }
+}
