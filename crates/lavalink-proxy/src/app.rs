@@ -18,6 +18,7 @@ use proxy_core::tenant::{Tenant, Tenants};
 use proxy_gateway::Gateway;
 use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConfig};
 use proxy_gateway::node::{NodeAddress, NodeTls};
+use proxy_store::{Settings, Store};
 
 use crate::config::{self, Config, Version};
 
@@ -29,6 +30,7 @@ const SUSPECT_LEAST: Duration = Duration::from_millis(200);
 pub(crate) struct App {
     gateway: Gateway,
     admin: Admin,
+    store: Store,
 }
 
 impl App {
@@ -39,6 +41,7 @@ impl App {
     pub(crate) fn start(config: Config) -> anyhow::Result<Self> {
         let password = admin_password(&config)?;
         let bind = config.admin.bind;
+        let store = open_store(&config.store)?;
         let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
         let admin = AdminConfig {
             bind,
@@ -47,7 +50,7 @@ impl App {
         };
         let admin = Admin::start(admin, Arc::clone(gateway.shared()))
             .with_context(|| format!("the admin listener does not start on {bind}"))?;
-        Ok(Self { gateway, admin })
+        Ok(Self { gateway, admin, store })
     }
 
     /// Says where it listens.
@@ -62,7 +65,19 @@ impl App {
     pub(crate) fn shut_down(self) {
         self.gateway.shut_down();
         self.admin.shut_down();
+        // Last, since all others write to it until they end.
+        self.store.close();
     }
+}
+
+fn open_store(store: &config::Store) -> anyhow::Result<Store> {
+    let settings = Settings {
+        history: store.history,
+        flush_interval: store.flush_interval,
+        retention: store.retention,
+        ..Settings::default()
+    };
+    Store::open(&store.path, settings).context("the store does not open; [store] path names its file")
 }
 
 /// The configured password, or a new one that is printed this once.

@@ -166,3 +166,14 @@ fn probe_ends_with_1_when_nothing_answers() {
         "{output:?}"
     );
 }
+
+#[test]
+fn a_second_proxy_on_one_store_is_refused_and_told_why() {
+    let folder = folder(&[("proxy.toml", GOOD)]);
+    let settings = proxy_store::Settings::default();
+    let first = proxy_store::Store::open(folder.path().join("lavalink-proxy.db"), settings).unwrap();
+    let second = proxy(folder.path(), &["--config", "proxy.toml"], &[]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("is in use by another process"), "{second:?}");
+    drop(first);
+}

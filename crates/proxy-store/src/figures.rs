@@ -190,11 +190,20 @@ impl Figures {
         *self = Self::from_columns(columns);
     }
 
-    /// The sums since `earlier`; a sum that went down began anew meanwhile, so all of it is new. Peaks stay.
+    /// The sums since `earlier`; when one went down they began anew meanwhile, so all of them are new. Peaks stay.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
-        let mut columns = self.columns();
-        for (own, before) in columns.iter_mut().zip(earlier.columns()).take(SUMS) {
-            *own = own.checked_sub(before).unwrap_or(*own);
+        let (mut columns, earlier) = (self.columns(), earlier.columns());
+        let began_anew = columns
+            .iter()
+            .zip(&earlier)
+            .take(SUMS)
+            .any(|(own, before)| own < before);
+        if !began_anew {
+            columns
+                .iter_mut()
+                .zip(&earlier)
+                .take(SUMS)
+                .for_each(|(own, before)| *own -= before);
         }
         Self::from_columns(columns)
     }

@@ -82,7 +82,8 @@ impl Recorder {
         self.forget_missing();
         let since = *self.flushed_at.get_or_insert(now);
         // Half a reading early is better than half a reading late: this interval is what a crash may lose.
-        let due = now.saturating_duration_since(since) + Duration::from_millis(500) >= self.flush_interval;
+        let early = Duration::from_millis(500).min(self.flush_interval / 4);
+        let due = now.saturating_duration_since(since) + early >= self.flush_interval;
         due.then(|| {
             self.flushed_at = Some(now);
             self.flush()
@@ -192,3 +193,6 @@ fn fold_small_addresses(mut batch: Vec<UsageDelta>, keep: usize) -> Vec<UsageDel
     }));
     batch
 }
+
+#[cfg(test)]
+mod tests;

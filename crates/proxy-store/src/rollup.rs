@@ -103,17 +103,14 @@ pub fn passed(levels: &Levels, bucket: i64) -> impl Iterator<Item = (usize, i64)
 
 /// The floor that `level` should have now, when it has another. `keep` is its retention in seconds.
 ///
-/// Nothing is deleted that the level above has not taken in. A floor in the future is left from a clock that was ahead;
-/// it comes back, since from now on rows are complete again.
+/// Nothing is deleted that the level above has not taken in. A floor never goes back, not even one in the future that a
+/// clock left which was ahead: until then, history is as coarse as what is kept that long.
 pub fn next_floor(levels: &Levels, level: usize, now: i64, keep: i64) -> Option<i64> {
     let above = level + 1;
     // On a bound of the level above, so that none of its buckets is half there below.
     let width = WIDTHS.get(above).copied().unwrap_or(WIDTHS[level]);
     let made = levels.get(above).map_or(i64::MAX, |above| above.watermark);
     let floor = levels[level].floor;
-    if floor > align_up(now, width) {
-        return Some(align_up(now, width));
-    }
     let wanted = align(now.saturating_sub(keep), width).min(made);
     (wanted > floor).then_some(wanted)
 }
@@ -189,3 +186,6 @@ pub fn top_for(step: i64) -> usize {
         .find(|level| step % WIDTHS[*level] == 0)
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

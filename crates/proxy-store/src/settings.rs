@@ -11,6 +11,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How the store behaves; the defaults are the ones of the configuration.
 #[derive(Clone)]
 pub struct Settings {
+    /// Whether history is kept; without it, records are taken and let go.
+    pub history: bool,
     /// History is written at least this often; what a `kill -9` may lose.
     pub flush_interval: Duration,
     /// How long an opening waits for another process to let go of the file.
@@ -50,6 +52,7 @@ pub struct Retention {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            history: true,
             flush_interval: Duration::from_secs(5),
             lock_wait: Duration::ZERO,
             queue_rows: 100_000,
@@ -62,6 +65,7 @@ impl Default for Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
+            .field("history", &self.history)
             .field("flush_interval", &self.flush_interval)
             .field("lock_wait", &self.lock_wait)
             .field("queue_rows", &self.queue_rows)

@@ -152,6 +152,9 @@ impl Store {
     /// # Errors
     /// The record, for the caller to keep or to drop.
     pub fn try_record(&self, record: Record) -> Result<(), Record> {
+        if !self.inner.settings.history {
+            return Ok(());
+        }
         let status = &self.inner.status;
         let rows = record.rows();
         let queued = status.queued.fetch_add(rows, Ordering::Relaxed);
@@ -324,3 +327,6 @@ impl<T> Future for Pending<T> {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,6 +175,7 @@ impl Writer {
         }
         let (started, at) = (Instant::now(), (self.settings.clock)());
         let outcome = write(&mut self.file.connection, &self.levels, &self.waiting, &self.upkeep, at);
+        self.pause = self.pause.filter(|_| outcome.is_err());
         self.note(&outcome);
         match &outcome {
             Ok(()) => {
@@ -215,7 +216,10 @@ impl Writer {
             &self.settings.retention,
             now,
         );
-        self.note(&outcome);
+        // Nothing to do proves nothing about the file.
+        if !matches!(outcome, Ok(false)) {
+            self.note(&outcome);
+        }
         Ok(outcome?)
     }
 
@@ -223,13 +227,12 @@ impl Writer {
     fn note<T>(&mut self, outcome: &rusqlite::Result<T>) {
         let mut failure = lock(&self.status.failure);
         match outcome {
+            // Little may fit where much does not: while history waits, only it tells whether all is well again.
+            Ok(_) if self.pause.is_some() => {}
             Ok(_) => {
                 if std::mem::take(&mut failure.failing) {
                     tracing::info!("the store can be written again");
-                    // What waits need not sit out the pause.
-                    self.flush_at = self.flush_at.map(|_| Instant::now());
                 }
-                self.pause = None;
             }
             Err(error) => {
                 if !std::mem::replace(&mut failure.failing, true) {

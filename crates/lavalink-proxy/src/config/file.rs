@@ -203,17 +203,76 @@ impl Default for Admin {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// The SQLite file. Its folder is the only one that the program writes to.
+    /// The SQLite file: history, alerts, API tokens, logins. Its folder is the only one that the program writes to.
     ///
-    /// Trap: SQLite does not work reliably on network file systems.
-    #[schemars(extend("x-kind" = "path", "x-not-yet" = "nothing is stored yet; figures and sessions begin anew at each start"))]
+    /// Trap: SQLite does not work reliably on network file systems. Each running proxy needs a file of its own.
+    #[schemars(extend("x-kind" = "path"))]
     pub(crate) path: PathBuf,
+    /// Whether history is kept: usage, changes of nodes' states and probes, connections that are over.
+    ///
+    /// Off, the dashboard shows the present alone; what was kept before stays until its time is over.
+    pub(crate) history: bool,
+    /// How often history is written. What a crash or a power cut may lose of it.
+    ///
+    /// Longer where each write costs, as on an SD card.
+    pub(crate) flush_interval: Period,
+    /// How long history is kept. What is past its time in fine steps lives on in coarser ones.
+    pub(crate) retention: Retention,
 }
 
 impl Default for Store {
     fn default() -> Self {
         Self {
             path: "lavalink-proxy.db".into(),
+            history: true,
+            flush_interval: Period::seconds(5),
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// `[store.retention]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Usage in steps of ten seconds.
+    pub(crate) ten_seconds: Period,
+    /// Usage by minute.
+    pub(crate) minutes: Period,
+    /// Usage by hour.
+    pub(crate) hours: Period,
+    /// Usage by day. Left out: for ever.
+    #[schemars(example = Period::seconds(5 * 365 * 86_400))]
+    pub(crate) days: Option<Period>,
+    /// How many client addresses are kept apart in one step of a minute, an hour or a day: those that moved most. The
+    /// others are summed up as `other`. Steps of ten seconds hold ten times as many.
+    ///
+    /// It bounds the file, whoever comes: 1000 addresses in every step are some hundreds of megabytes.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) addresses: usize,
+    /// Connections that are over.
+    pub(crate) connections: Period,
+    /// The most connections that are kept, whatever their age.
+    pub(crate) connection_rows: u64,
+    /// Single probes of nodes. By minute they are kept as long as `nodes`.
+    pub(crate) probes: Period,
+    /// Changes of nodes' states, and alerts that are over.
+    pub(crate) nodes: Period,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self {
+            ten_seconds: Period::seconds(3600),
+            minutes: Period::seconds(DAY),
+            hours: Period::seconds(90 * DAY),
+            days: None,
+            addresses: 1000,
+            connections: Period::seconds(7 * DAY),
+            connection_rows: 1_000_000,
+            probes: Period::seconds(DAY),
+            nodes: Period::seconds(90 * DAY),
         }
     }
 }
@@ -520,6 +579,7 @@ pub(crate) fn declared_order(section: &str) -> &'static [&'static str] {
         "server.proxy_protocol" => fields_of::<ProxyProtocol>(),
         "admin" => fields_of::<Admin>(),
         "store" => fields_of::<Store>(),
+        "store.retention" => fields_of::<Retention>(),
         "sessions" => fields_of::<Sessions>(),
         "health" => fields_of::<Health>(),
         "requests" => fields_of::<Requests>(),

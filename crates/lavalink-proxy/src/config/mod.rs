@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
+use proxy_store::Retention;
 
 pub(crate) use dotenv::dotenv;
 pub(crate) use file::LogFormat;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     /// The admin listener.
     pub(crate) admin: Admin,
+    /// What outlives the program.
+    pub(crate) store: Store,
     /// Sessions.
     pub(crate) sessions: Sessions,
     /// Health checks.
@@ -115,6 +118,19 @@ pub(crate) struct Admin {
     pub(crate) bind: SocketAddr,
     /// `None`: to be generated and printed once.
     pub(crate) password: Option<Secret>,
+}
+
+/// See `[store]` in the reference.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    /// The file; made at the start if it is not there.
+    pub(crate) path: PathBuf,
+    /// Whether history is kept.
+    pub(crate) history: bool,
+    /// Between two writes of history.
+    pub(crate) flush_interval: Duration,
+    /// How long what is kept.
+    pub(crate) retention: Retention,
 }
 
 /// See `[sessions]` in the reference.

@@ -6,6 +6,7 @@
 mod listeners;
 mod node_url;
 mod nodes;
+mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
     let mut config = Config {
         server: check.server(&file.server),
         admin: check.admin(&file.admin),
+        store: check.store(&file.store),
         sessions: check.sessions(&file.sessions),
         health: check.health(&file.health),
         requests: check.requests(&file.requests),

@@ -74,6 +74,18 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.toml:2:1: server.client_versions: expected the first part of a client's name, it is empty",
     ),
     (
+        "[store]\nflush_interval = \"1h\"",
+        "f.toml:2:1: store.flush_interval: expected at most 10m",
+    ),
+    (
+        "[store.retention]\nminutes = \"10m\"",
+        "f.toml:2:1: store.retention.minutes: expected at least 2h",
+    ),
+    (
+        "[store.retention]\naddresses = 0",
+        "f.toml:2:1: store.retention.addresses: expected at least 1",
+    ),
+    (
         "[server.tls]\nbind = \"0.0.0.0:1\"",
         "f.toml:1:9: server.tls.certificate: missing; expected a PEM file, since server.tls.bind is set",
     ),
