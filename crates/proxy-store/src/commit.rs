@@ -81,7 +81,7 @@ pub(crate) fn together(connection: &mut Connection, jobs: Vec<Job>) -> rusqlite:
         done = done.and_then(|()| apart(&transaction, job, &mut waiters));
     }
     let committed = done.and_then(|()| transaction.commit());
-    let told = committed.as_ref().map(|()| ()).map_err(ToString::to_string);
+    let told = committed.as_ref().copied().map_err(ToString::to_string);
     for finish in waiters {
         finish(told.clone());
     }

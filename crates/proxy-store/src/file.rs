@@ -22,6 +22,8 @@ const WAL_BYTES: i64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct OwnedFile {
     pub(crate) connection: Connection,
+    /// Whoever wrote last did not close the file.
+    pub(crate) was_killed: bool,
     /// Held until the connection is closed.
     _lock: File,
 }
@@ -29,6 +31,13 @@ pub(crate) struct OwnedFile {
 impl OwnedFile {
     /// Closes the database, then lets go of the lock.
     pub(crate) fn close(self) {
+        // A reader that is not done yet would keep closing from emptying the log, by which a clean end is known.
+        let emptied = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = emptied {
+            tracing::debug!(%error, "the write-ahead log was not emptied");
+        }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly");
         }
@@ -48,9 +57,12 @@ pub(crate) fn open(path: &Path, settings: &Settings) -> Result<OwnedFile, StoreE
     if !looks_right(path).map_err(failed)? {
         return Err(StoreError::NotADatabase(path.to_owned()));
     }
+    // Closing takes the write-ahead log away.
+    let was_killed = std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let connection = set_up(path).map_err(|error| recognise(error, path))?;
     Ok(OwnedFile {
         connection,
+        was_killed,
         _lock: lock,
     })
 }

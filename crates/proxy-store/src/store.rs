@@ -70,6 +70,8 @@ pub struct StoreHealth {
     pub commits: u64,
     /// Bytes of the file and its write-ahead log.
     pub file_bytes: u64,
+    /// The program before was killed: of what it counted, up to one flush interval is missing.
+    pub was_killed: bool,
 }
 
 /// What the writer and the handles share.
@@ -102,6 +104,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     settings: Settings,
+    was_killed: bool,
     sender: SyncSender<Message>,
     status: Arc<Status>,
     readers: Mutex<Vec<Connection>>,
@@ -116,6 +119,7 @@ impl Store {
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let owned = file::open(path, &settings)?;
+        let was_killed = owned.was_killed;
         let (sender, receiver) = sync_channel(QUEUE);
         let status = Arc::<Status>::default();
         let writer = Writer::new(owned, settings.clone(), receiver, Arc::clone(&status))?;
@@ -129,6 +133,7 @@ impl Store {
         let inner = Inner {
             path: path.to_owned(),
             settings,
+            was_killed,
             sender,
             status,
             readers: Mutex::default(),
@@ -214,6 +219,7 @@ impl Store {
             queued: status.queued.load(Ordering::Relaxed),
             dropped: status.dropped.load(Ordering::Relaxed),
             commits: status.commits.load(Ordering::Relaxed),
+            was_killed: self.inner.was_killed,
             file_bytes: size(&self.inner.path) + size(&file::beside(&self.inner.path, "-wal")),
         }
     }

@@ -20,6 +20,10 @@ const ROWS: usize = 2_000;
 const PAGES: i64 = 256;
 const FREE_PAGES: i64 = 1_024;
 
+/// Old changes of state but a node's last one, as it tells the state since then.
+const SUPERSEDED: &str = "at < ?1 AND EXISTS (SELECT 1 FROM node_change AS later
+    WHERE later.node = node_change.node AND later.at > node_change.at AND later.at < ?1)";
+
 /// See the module.
 pub(crate) struct Upkeep {
     /// The row of this run in the file.
@@ -124,7 +128,7 @@ fn prune(connection: &Connection, retention: &Retention, now: Millis) -> rusqlit
     let before = |keep: Duration| now.saturating_sub(millis(keep));
     let old = [
         ("probe", "id", "at < ?1", before(retention.probes)),
-        ("node_change", "id", "at < ?1", before(retention.nodes)),
+        ("node_change", "id", SUPERSEDED, before(retention.nodes)),
         ("run", "id", "seen < ?1", before(retention.nodes)),
         ("alert", "id", "cleared < ?1", before(retention.nodes)),
         ("connection", "id", "closed < ?1", before(retention.connections)),

@@ -72,6 +72,13 @@ impl Writer {
         status: Arc<Status>,
     ) -> Result<Self, StoreError> {
         let levels = usage::levels(&file.connection)?;
+        if file.was_killed {
+            let most = settings.flush_interval;
+            tracing::warn!(
+                ?most,
+                "the proxy was not shut down: what it counted last, up to this time, is not in history"
+            );
+        }
         let upkeep = Upkeep::start(&file.connection, (settings.clock)())?;
         Ok(Self {
             file,
@@ -189,7 +196,7 @@ impl Writer {
             Err(error) => {
                 let rows = self.forget_waiting();
                 self.status.dropped.fetch_add(rows as u64, Ordering::Relaxed);
-                tracing::error!(%error, rows, "history cannot be written and is dropped");
+                tracing::debug!(%error, rows, "history cannot be written and is dropped");
             }
         }
         Ok(outcome?)
@@ -236,7 +243,7 @@ impl Writer {
             }
             Err(error) => {
                 if !std::mem::replace(&mut failure.failing, true) {
-                    tracing::error!(%error, "the store cannot be written; history waits in memory");
+                    tracing::error!(%error, "the store cannot be written; history waits in memory while there is room");
                 }
                 failure.last = Some(error.to_string());
             }

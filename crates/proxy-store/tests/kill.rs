@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use proxy_store::{ConnectionFilter, Figures, Scope, Settings, Store, UsageKey, UsageSort, UsageTotalsQuery};
 
 const KILLS: u32 = 50;
+/// Of the program, in milliseconds.
+const FLUSH: u64 = 200;
 const START: i64 = 1_790_035_200_000;
 /// Of the program's clock, between the starts of two runs; longer than a run is.
 const RUN: i64 = 3_600_000;
@@ -23,17 +25,20 @@ const EVER: i64 = START + 400 * 86_400_000;
 struct Said {
     /// Where the counter stood at each reading.
     read: Vec<u64>,
+    /// When, in milliseconds since its start.
+    at: Vec<u64>,
     /// What was on disk, by its own word.
     durable: u64,
     committed: Vec<u64>,
     closed: u64,
 }
 
-/// How much was lost, for people.
-#[derive(Debug, Default)]
-struct Lost {
-    readings: Vec<usize>,
-    whole_runs: u32,
+impl Said {
+    /// From the first reading that is gone to the last one: how much of history was lost, in milliseconds.
+    fn lost(&self, kept: usize) -> u64 {
+        let first = self.at.get(kept);
+        first.map_or(0, |first| self.at.last().unwrap_or(first) - first)
+    }
 }
 
 fn run_and_kill(path: &Path, start: i64, life: Duration) -> Said {
@@ -69,6 +74,7 @@ fn understand(text: &str) -> Said {
         let number: u64 = number.parse().unwrap_or_else(|_| panic!("{text}"));
         match word {
             "read" => said.read.push(number),
+            "at" => said.at.push(number),
             "durable" => said.durable = said.durable.max(number),
             "committed" => said.committed.push(number),
             "closed" => said.closed = number + 1,
@@ -107,15 +113,14 @@ fn nothing_promised_is_lost_and_nothing_doubled_by_kill_9() {
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut before, mut rows_before) = (0, 0);
-    let mut lost = Lost::default();
+    let mut lost = Vec::new();
     let mut promised = 0;
     for kill in 0..KILLS {
         let start = START + i64::from(kill) * RUN;
-        let life = Duration::from_millis(random.u64(20..600));
+        let life = Duration::from_millis(random.u64(20..900));
         let said = run_and_kill(&path, start, life);
         let place = format!("seed {seed}, kill {kill} after {life:?}");
         if !path.exists() {
-            lost.whole_runs += 1;
             continue;
         }
         let now = start + RUN;
@@ -125,6 +130,9 @@ fn nothing_promised_is_lost_and_nothing_doubled_by_kill_9() {
         };
         let store = Store::open(&path, settings).unwrap_or_else(|error| panic!("{place}: {error}"));
         assert_eq!(is_whole(&path), "ok", "{place}");
+        if !said.read.is_empty() {
+            assert!(store.health().was_killed, "{place}: it says so");
+        }
 
         let total = sums(&store, Scope::Total).bytes_in;
         for scope in [Scope::Ip, Scope::Tenant] {
@@ -146,7 +154,7 @@ fn nothing_promised_is_lost_and_nothing_doubled_by_kill_9() {
             }
         };
         assert!(run >= said.durable, "{place}: {run} of {} are there", said.durable);
-        lost.readings.push(said.read.len() - kept);
+        lost.push(said.lost(kept));
 
         let connections = store.connections(&ConnectionFilter::default(), usize::MAX).unwrap();
         let rows = connections.len() - rows_before;
@@ -167,15 +175,14 @@ fn nothing_promised_is_lost_and_nothing_doubled_by_kill_9() {
         (before, rows_before) = (total, connections.len());
         store.close();
     }
-    // A reading is taken each 10 ms, a flush is made each 100 ms and takes its time; far above what it should be, as
-    // the machine may be busy.
-    let most = lost.readings.iter().max().copied().unwrap_or_default();
-    let mean = lost.readings.iter().sum::<usize>() as f64 / lost.readings.len().max(1) as f64;
+    lost.sort_unstable();
+    let (half, most) = (lost[lost.len() / 2], lost[lost.len() - 1]);
     println!(
-        "{KILLS} kills ({} before the file was there): {} bytes kept, {promised} commits promised and kept, readings lost \
-         at a kill: mean {mean:.1}, most {most} of about 10 in a flush interval",
-        lost.whole_runs, before
+        "{KILLS} kills: {before} bytes kept, {promised} commits promised and kept; of history lost at a kill, in half of the \
+         cases at most {half} ms, at most {most} ms; a flush is made every {FLUSH} ms and takes its time"
     );
+    // Not of the worst case: a machine that is busy enough holds up any writer.
+    assert!(half <= FLUSH, "more than a flush interval is lost as a rule: {lost:?}");
     assert!(before > 0 && promised > 0, "the kills came too early to show anything");
     let made = levels(&path);
     assert!(made.iter().all(|rows| *rows > 0), "no level was rolled up: {made:?}");

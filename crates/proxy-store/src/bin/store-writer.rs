@@ -1,8 +1,8 @@
 //! Writes to a store as the proxy does, in quick motion, until it is killed, and says on standard output what was counted
 //! and what was promised. For the test that kills it; not part of a release.
 //!
-//! Arguments: the file, and the time to begin at. Lines: `read N` (the counter stands at N and is about to be handed
-//! over), `durable N` (all up to N is on disk), `closed N` (connection N is about to be recorded), `committed N`.
+//! Arguments: the file, and the time to begin at. Lines: `read N` (the counter stands at N), `at N` (that was N milliseconds
+//! after the start), `durable N` (all up to N is on disk), `closed N` (connection N is about to be recorded), `committed N`.
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ const HASTE: u32 = 6_000;
 /// Between two readings, in true time.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Between two flushes, in true time.
-const FLUSH: Duration = Duration::from_millis(100);
+const FLUSH: Duration = Duration::from_millis(200);
 const ADDRESSES: u32 = 40;
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         ..Settings::default()
     };
     match Store::open(path, settings) {
-        Ok(store) => write_on(&store, start, clock),
+        Ok(store) => write_on(&store, start, begun, clock),
         Err(error) => {
             println!("error {error}");
             ExitCode::FAILURE
@@ -46,13 +46,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn write_on(store: &Store, start: i64, clock: impl Fn() -> i64) -> ! {
+fn write_on(store: &Store, start: i64, begun: Instant, clock: impl Fn() -> i64) -> ! {
     println!("open");
     let mut recorder = Recorder::new(FLUSH, 1000);
     let mut counter = 0;
     for round in 0_u32.. {
         counter += u64::from(round % 97 + 1) * u64::from(ADDRESSES);
-        println!("read {counter}");
+        println!("read {counter}\nat {}", begun.elapsed().as_millis());
         if let Some(batch) = recorder.read(readings(counter), clock(), Instant::now()) {
             hand_over(store, &mut recorder, batch, counter);
         }

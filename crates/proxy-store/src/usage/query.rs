@@ -2,6 +2,7 @@
 //! and keys asked for.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use super::{figures_at, next_bucket};
 use crate::figures::{COLUMNS, Figures, Scope};
 use crate::rollup::{self, Levels, Segment};
 use crate::{Millis, Store, StoreError};
+
+/// No answer has more points, whatever is asked.
+const MOST_POINTS: usize = 5000;
 
 static ONE: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -132,14 +136,20 @@ impl Store {
         points: usize,
     ) -> Result<UsageHistory, StoreError> {
         let (from, to) = seconds(from, to);
+        let points = points.min(MOST_POINTS);
         self.read(|connection| {
             let levels = super::levels(connection)?;
             let step = rollup::choose_step(&levels, from, to, points);
-            series(connection, &levels, scope, key, from..to, step)
+            let points = series(connection, &levels, scope, &[key], from..to, step)?.remove(0);
+            Ok(UsageHistory {
+                step: Duration::from_secs(u64::try_from(step).unwrap_or(1)),
+                points,
+            })
         })
     }
 
-    /// The same range and step for several keys, bytes both ways. `step` is rounded up to whole tens of seconds.
+    /// The same range and step for several keys, bytes both ways. `step` is rounded up to whole tens of seconds, and so that
+    /// there are not too many.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -152,16 +162,15 @@ impl Store {
         step: Duration,
     ) -> Result<HashMap<String, Vec<u64>>, StoreError> {
         let (from, to) = seconds(from, to);
-        let step = i64::try_from(step.as_secs().max(1).next_multiple_of(10)).unwrap_or(i64::MAX);
+        let least = (to - from).max(0).unsigned_abs() / MOST_POINTS as u64;
+        let step = step.as_secs().max(least + 1).next_multiple_of(10);
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
         self.read(|connection| {
             let levels = super::levels(connection)?;
-            keys.iter()
-                .map(|key| {
-                    let history = series(connection, &levels, scope, key, from..to, step)?;
-                    let bytes = history.points.iter().map(|point| point.figures.bytes()).collect();
-                    Ok(((*key).to_owned(), bytes))
-                })
-                .collect()
+            let histories = series(connection, &levels, scope, keys, from..to, step)?;
+            let bytes = |points: &[UsagePoint]| points.iter().map(|point| point.figures.bytes()).collect();
+            let lines = keys.iter().zip(&histories);
+            Ok(lines.map(|(key, points)| ((*key).to_owned(), bytes(points))).collect())
         })
     }
 
@@ -198,38 +207,38 @@ fn seconds(from: Millis, to: Millis) -> (i64, i64) {
     (up(from), up(to))
 }
 
+/// The points of several keys, in their order.
 fn series(
     connection: &Connection,
     levels: &Levels,
     scope: Scope,
-    key: &str,
-    range: std::ops::Range<i64>,
+    keys: &[&str],
+    range: Range<i64>,
     step: i64,
-) -> rusqlite::Result<UsageHistory> {
+) -> rusqlite::Result<Vec<Vec<UsagePoint>>> {
     let first = rollup::align(range.start, step);
     let starts = (first..range.end).step_by(usize::try_from(step).unwrap_or(usize::MAX));
-    let mut points: Vec<_> = starts
+    let empty: Vec<_> = starts
         .map(|start| UsagePoint {
             at: start * 1000,
             figures: Figures::default(),
         })
         .collect();
+    let mut series = vec![empty; keys.len()];
     let mut one = connection.prepare_cached(&ONE)?;
     for segment in rollup::cover(levels, range.start, range.end, rollup::top_for(step)) {
         each_bucket(connection, segment, |bucket| {
-            let place = params![segment.level, bucket, scope.number(), key];
-            let mut rows = one.query(place)?;
-            if let Some(row) = rows.next()? {
-                let point = usize::try_from((bucket - first) / step).unwrap_or(usize::MAX);
-                if let Some(point) = points.get_mut(point) {
+            let at = usize::try_from((bucket - first) / step).unwrap_or(usize::MAX);
+            for (key, points) in keys.iter().zip(&mut series) {
+                let mut rows = one.query(params![segment.level, bucket, scope.number(), key])?;
+                if let (Some(row), Some(point)) = (rows.next()?, points.get_mut(at)) {
                     point.figures.merge(&figures_at(row, 0)?);
                 }
             }
             Ok(())
         })?;
     }
-    let step = Duration::from_secs(u64::try_from(step).unwrap_or(1));
-    Ok(UsageHistory { step, points })
+    Ok(series)
 }
 
 fn add_all(

@@ -36,6 +36,7 @@ fn a_file_that_was_open_to_others_is_closed_to_them() {
     fs::set_permissions(rig.path(), fs::Permissions::from_mode(0o644)).unwrap();
     rig.reopen();
     assert_eq!(mode(&rig.path()), 0o600);
+    assert!(!rig.store.health().was_killed);
 }
 
 #[test]

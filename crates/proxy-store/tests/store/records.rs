@@ -48,7 +48,7 @@ fn closed(number: u64, ip: &str, tenant: &str, at: i64) -> Record {
 }
 
 #[test]
-fn changes_of_state_come_back_in_order_and_leave_after_their_time() {
+fn changes_of_state_come_back_in_order_and_all_but_the_last_leave_after_their_time() {
     let rig = Rig::new();
     rig.store.record(state("eu-1", START, "unknown", "healthy"));
     rig.store.record(state("us-1", START, "unknown", "healthy"));
@@ -61,7 +61,7 @@ fn changes_of_state_come_back_in_order_and_leave_after_their_time() {
     assert_eq!(states(10), ["healthy", "down"]);
     assert_eq!(states(1), ["down"]);
     rig.pass(91 * DAY);
-    assert!(states(10).is_empty());
+    assert_eq!(states(10), ["down"], "its state since then");
 }
 
 #[test]
@@ -125,6 +125,15 @@ fn uptime_leaves_out_what_nobody_saw() {
         .uptime("eu-1", START + 36 * MINUTE, START + 46 * MINUTE)
         .unwrap();
     assert_eq!(part.share(), Some(0.5));
+}
+
+#[test]
+fn a_node_that_never_changes_is_known_for_as_long_as_the_proxy_runs() {
+    let rig = Rig::new();
+    rig.store.record(state("eu-1", START, "unknown", "healthy"));
+    rig.pass(200 * DAY);
+    let uptime = rig.store.uptime("eu-1", START + 170 * DAY, START + 200 * DAY).unwrap();
+    assert_eq!((uptime.known, uptime.up), (30 * DAY, 30 * DAY));
 }
 
 #[test]
