@@ -10,7 +10,6 @@ use proxy_admin::{Admin, AdminConfig};
 use proxy_core::health::{HealthSettings, Thresholds};
 use proxy_core::placement::Region;
 use proxy_core::pool::{NodeId, NodeSpec};
-use proxy_core::secret::Secret;
 use proxy_core::session::machine::SessionSettings;
 use proxy_core::session::migration::MigrationLimits;
 use proxy_core::session::resume::QueueLimits;
@@ -39,17 +38,25 @@ impl App {
     /// # Errors
     /// When an address is taken, a certificate cannot be used, or the like.
     pub(crate) fn start(config: Config) -> anyhow::Result<Self> {
-        let password = admin_password(&config)?;
-        let bind = config.admin.bind;
+        let admin = config.admin.clone();
+        let bind = admin.bind;
         let store = open_store(&config.store)?;
         let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
         let admin = AdminConfig {
-            bind,
-            password,
-            masked_config: None,
+            password: admin.password,
+            viewer_password: admin.viewer_password,
+            secure_cookie: admin.secure_cookie,
+            session_timeout: admin.session_timeout,
+            open_metrics: admin.open_metrics,
+            store: Some(store.clone()),
+            ..AdminConfig::new(bind)
         };
         let admin = Admin::start(admin, Arc::clone(gateway.shared()))
             .with_context(|| format!("the admin listener does not start on {bind}"))?;
+        if let Some(password) = admin.new_password() {
+            // Printed, not logged: log files live longer than the first look at a terminal.
+            eprintln!("admin password (user admin), shown this once: {}", password.expose());
+        }
         Ok(Self { gateway, admin, store })
     }
 
@@ -78,25 +85,6 @@ fn open_store(store: &config::Store) -> anyhow::Result<Store> {
         ..Settings::default()
     };
     Store::open(&store.path, settings).context("the store does not open; [store] path names its file")
-}
-
-/// The configured password, or a new one that is printed this once.
-fn admin_password(config: &Config) -> anyhow::Result<Secret> {
-    if let Some(password) = &config.admin.password {
-        return Ok(password.clone());
-    }
-    let mut bytes = [0; 15];
-    rustls::crypto::ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("the system gives no randomness for an admin password"))?;
-    let password: String = bytes
-        .iter()
-        .map(|byte| char::from(b"abcdefghijkmnpqrstuvwxyz23456789"[usize::from(byte % 32)]))
-        .collect();
-    // Printed, not logged: log files live longer than the first look at a terminal.
-    eprintln!("admin password (user admin), new at every start until [admin] password is set: {password}");
-    Ok(Secret::new(password))
 }
 
 fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {

@@ -1,10 +1,13 @@
 //! The command line: what to do, and with which configuration. Running the proxy is `main.rs`'s business; everything else
 //! is done here.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use proxy_core::secret::Secret;
+use proxy_core::tenant::MAX_PASSWORD;
 
 use crate::config::{self, Config, docs};
 use crate::probe;
@@ -46,6 +49,8 @@ enum Command {
     },
     /// Print the JSON schema of the configuration file
     Schema,
+    /// Read a password from standard input and print its hash, for [admin] password
+    HashPassword,
     /// Ask a running proxy whether it is ready; exit code 1 if it is not
     Probe {
         /// The admin listener; default: as configured
@@ -102,6 +107,7 @@ pub(crate) fn request() -> Request {
         },
         Command::Check { file } => Request::Done(check(file.or(cli.source.config).as_deref())),
         Command::Schema => Request::Done(print(&docs::schema_text())),
+        Command::HashPassword => Request::Done(hash_password()),
         Command::Probe { address, live } => Request::Done(ask(address, live, cli.source.config.as_deref())),
         Command::Generate { document } => Request::Done(generate(document)),
     }
@@ -154,6 +160,29 @@ fn check(file: Option<&Path>) -> ExitCode {
             ))
         }
         Err(code) => code,
+    }
+}
+
+/// The password is not taken from the command line: other users of the machine can read that.
+fn hash_password() -> ExitCode {
+    let mut line = String::new();
+    if std::io::stdin().is_terminal() {
+        eprint!("password: ");
+    }
+    let read = std::io::stdin().read_line(&mut line);
+    let password = Secret::new(line.trim_end_matches(['\r', '\n']));
+    let hashed = match read {
+        Ok(_) if password.is_empty() => Err("expected a password on standard input, got nothing".to_owned()),
+        Ok(_) if password.expose().len() > MAX_PASSWORD => Err(format!("expected at most {MAX_PASSWORD} bytes")),
+        Ok(_) => proxy_admin::hash_password(&password).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match hashed {
+        Ok(hash) => print(&format!("{}\n", hash.expose())),
+        Err(problem) => {
+            eprintln!("{problem}");
+            USAGE.into()
+        }
     }
 }
 

@@ -9,9 +9,11 @@
 
 mod api;
 mod assets;
-mod auth;
+mod body;
 mod error;
+mod events;
 mod listing;
+mod login;
 mod monitor;
 mod process;
 mod prometheus;
@@ -25,24 +27,60 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use proxy_core::secret::Secret;
-use proxy_core::tenant::Tenants;
 use proxy_gateway::shared::Shared;
+use proxy_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use login::cookie::SecureCookie;
+pub use login::password::{check_hash, hash as hash_password, is_hash};
+
+use events::Hub;
+use login::{Login, LoginConfig};
 use monitor::Monitor;
+
+/// Passwords are checked and the store is read on these; all else is one thread's work.
+const BLOCKING_THREADS: usize = 4;
 
 /// What the admin listener needs to know.
 #[derive(Debug)]
 pub struct AdminConfig {
     /// Where it listens.
     pub bind: SocketAddr,
-    /// The password of the user `admin`: 1 to 256 bytes.
-    pub password: Secret,
+    /// The password of the user `admin`: 1 to 256 bytes, or the argon2id hash of one. `None`: the one in the store, else
+    /// a new one, see [`Admin::new_password`].
+    pub password: Option<Secret>,
+    /// As `password`, for the user `viewer`, who changes nothing. `None`: there is no such user.
+    pub viewer_password: Option<Secret>,
+    /// Whether the dashboard's cookie is for TLS only.
+    pub secure_cookie: SecureCookie,
+    /// How long a login of the dashboard lasts.
+    pub session_timeout: Duration,
+    /// `/metrics` wants no login.
+    pub open_metrics: bool,
+    /// Where login sessions, tokens and history are kept; without it they end with the program.
+    pub store: Option<Store>,
     /// The settings in force, secrets masked, for `/api/v1/config`; without it that route answers 404.
     pub masked_config: Option<serde_json::Value>,
+}
+
+impl AdminConfig {
+    /// All defaults: no user `viewer`, no store, everything behind the login.
+    pub fn new(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            password: None,
+            viewer_password: None,
+            secure_cookie: SecureCookie::Auto,
+            session_timeout: Duration::from_secs(12 * 60 * 60),
+            open_metrics: false,
+            store: None,
+            masked_config: None,
+        }
+    }
 }
 
 /// The OpenAPI document of the admin listener.
@@ -56,28 +94,46 @@ pub struct Admin {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
+    new_password: Option<Secret>,
 }
 
 impl Admin {
     /// Binds the address and serves it on a thread of its own.
     ///
     /// # Errors
-    /// When the address is taken, the password is empty or too long, or the system gives no thread or event queue.
+    /// When the address is taken, a password cannot be used, the store fails, or the system gives no thread or event
+    /// queue.
     pub fn start(config: AdminConfig, shared: Arc<Shared>) -> io::Result<Self> {
-        let app = Arc::new(App::new(config.password, config.masked_config, shared)?);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = listen(config.bind, &runtime)?;
+        let bind = config.bind;
+        let (app, new_password) = App::new(config, shared)?;
+        let app = Arc::new(app);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
+        let listener = listen(bind, &runtime)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(run(app, listener, stopped));
         })?;
-        Ok(Self { address, stop, thread })
+        Ok(Self {
+            address,
+            stop,
+            thread,
+            new_password,
+        })
     }
 
     /// Where it listens, with the port that was really taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The password of `admin` if one was made at this start. With a store only its hash is kept, so this is the one
+    /// chance to show it.
+    pub fn new_password(&self) -> Option<&Secret> {
+        self.new_password.as_ref()
     }
 
     /// Stops accepting, lets requests in flight finish for up to two seconds, and returns when all is done. Blocks.
@@ -94,21 +150,34 @@ struct App {
     shared: Arc<Shared>,
     /// Only ever locked by the admin thread, and never across an await.
     monitor: Mutex<Monitor>,
-    /// The one user. Kept as a tenant because tenants' passwords are compared in constant time.
-    admin: Tenants,
+    login: Login,
+    /// What browsers watch.
+    hub: Hub,
+    /// Wrong passwords, tokens and tries that were sent away.
     login_failures: AtomicU64,
+    open_metrics: bool,
     masked_config: Option<serde_json::Value>,
 }
 
 impl App {
-    fn new(password: Secret, masked_config: Option<serde_json::Value>, shared: Arc<Shared>) -> io::Result<Self> {
-        Ok(Self {
+    fn new(config: AdminConfig, shared: Arc<Shared>) -> io::Result<(Self, Option<Secret>)> {
+        let (login, new_password) = Login::new(LoginConfig {
+            password: config.password,
+            viewer_password: config.viewer_password,
+            secure: config.secure_cookie,
+            timeout: config.session_timeout,
+            store: config.store,
+        })?;
+        let app = Self {
             monitor: Mutex::new(Monitor::new(&shared)),
-            admin: auth::only_user(password)?,
+            login,
+            hub: Hub::default(),
             login_failures: AtomicU64::new(0),
-            masked_config,
+            open_metrics: config.open_metrics,
+            masked_config: config.masked_config,
             shared,
-        })
+        };
+        Ok((app, new_password))
     }
 
     fn monitor(&self) -> MutexGuard<'_, Monitor> {
@@ -129,9 +198,12 @@ fn listen(bind: SocketAddr, runtime: &tokio::runtime::Runtime) -> io::Result<Tcp
 }
 
 async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) {
-    let router = api::router(Arc::clone(&app));
+    let watchable = api::watchable(Arc::clone(&app));
+    let router = api::router(Arc::clone(&app), watchable.clone());
+    let (readings, read) = watch::channel(0);
     tokio::select! {
-        () = monitor::run(app) => {}
+        () = monitor::run(Arc::clone(&app), readings) => {}
+        () = events::run(app, watchable, read) => {}
         () = server::serve(listener, router, server::Bounds::default(), stop) => {}
     }
 }

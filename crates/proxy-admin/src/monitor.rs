@@ -11,10 +11,12 @@ use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
 use proxy_gateway::shared::Shared;
 use proxy_gateway::usage::{ClientUsage, Totals};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::App;
 use crate::rate_table::RateTable;
+use crate::view::millis;
 
 /// Between two readings.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -56,14 +58,19 @@ pub(crate) struct NodeReading {
     pub(crate) since: SystemTime,
 }
 
-/// Takes readings for as long as the admin listener runs.
-pub(crate) async fn run(app: Arc<App>) {
+/// Takes readings for as long as the admin listener runs, and tells when there is a new one.
+pub(crate) async fn run(app: Arc<App>, readings: watch::Sender<u64>) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
     // A late reading is followed by a whole interval: rates want time between their samples.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        app.monitor().read(&app.shared);
+        let at = {
+            let mut monitor = app.monitor();
+            monitor.read(&app.shared);
+            millis(monitor.at)
+        };
+        readings.send_replace(at);
     }
 }
 

@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Extension, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -32,6 +33,8 @@ pub(crate) struct Bounds {
     head: Duration,
     /// A connection is asked to end after this long, so that one that neither reads nor writes does not hold its place.
     life: Duration,
+    /// An answer that goes on may be without progress for so long.
+    stall: Duration,
     /// For the request in flight once a connection is asked to end.
     last_request: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for Bounds {
             connections: 256,
             head: Duration::from_secs(15),
             life: Duration::from_secs(300),
+            stall: Duration::from_secs(60),
             last_request: Duration::from_secs(2),
         }
     }
@@ -50,6 +54,23 @@ impl Default for Bounds {
 /// Who is at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Set by an answer that goes on, such as an event stream: its connection outlives [`Bounds::life`] for as long as the
+/// answer makes progress, so for as long as its client reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lasting(Arc<Mutex<Option<Instant>>>);
+
+impl Lasting {
+    /// The answer has something more to send, as its client took what was there.
+    pub(crate) fn progress(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn goes_on(&self, stall: Duration) -> bool {
+        let progress = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.is_some_and(|at| at.elapsed() < stall)
+    }
+}
 
 /// Serves until `stop` changes, then lets requests in flight finish.
 pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
@@ -86,6 +107,8 @@ async fn connection(
 ) {
     // Answers are written whole; waiting to fill a segment only delays them.
     socket.set_nodelay(true).ok();
+    let lasting = Lasting::default();
+    let router = router.layer(Extension(lasting.clone()));
     let service = service_fn(move |request| answer(router.clone(), request, peer));
     let mut http = pin!(
         http1::Builder::new()
@@ -94,12 +117,24 @@ async fn connection(
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(socket), service)
     );
+    let mut stopped = false;
     tokio::select! {
         result = http.as_mut() => return log(result, peer),
-        _ = stop.changed() => {}
+        _ = stop.changed() => stopped = true,
         () = sleep(bounds.life) => {}
     }
     http.as_mut().graceful_shutdown();
+    while !stopped && lasting.goes_on(bounds.stall) {
+        tokio::select! {
+            result = http.as_mut() => return log(result, peer),
+            _ = stop.changed() => stopped = true,
+            () = sleep(bounds.stall / 2) => {}
+        }
+    }
+    if lasting.goes_on(bounds.stall) {
+        // It would not end by itself.
+        return;
+    }
     if let Ok(result) = timeout(bounds.last_request, http).await {
         log(result, peer);
     }
@@ -207,6 +242,36 @@ mod tests {
         let mut kept = TcpStream::connect(address).await.unwrap();
         ask(&mut kept).await;
         assert!(closes(&mut kept).await);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_goes_on_outlives_its_connections_life_while_it_makes_progress() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopped) = watch::channel(false);
+        let life = Duration::from_millis(100);
+        let bounds = Bounds {
+            life,
+            last_request: life,
+            ..Bounds::default()
+        };
+        let stream = |Extension(lasting): Extension<Lasting>| async move {
+            let lines = futures_util::stream::unfold(lasting, |lasting| async move {
+                sleep(Duration::from_millis(50)).await;
+                lasting.progress();
+                Some((Ok::<_, Infallible>("line\n"), lasting))
+            });
+            axum::body::Body::from_stream(lines)
+        };
+        tokio::spawn(serve(listener, Router::new().route("/", get(stream)), bounds, stopped));
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let began = Instant::now();
+        socket.write_all(REQUEST).await.unwrap();
+        let mut buffer = [0; 1024];
+        while began.elapsed() < life * 8 {
+            let read = timeout(LIMIT, socket.read(&mut buffer)).await.unwrap().unwrap();
+            assert!(read > 0, "closed after {:?}", began.elapsed());
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Figures, names and times as the API shows them: bytes and counts as whole numbers, rates rounded to a tenth, times in
 //! milliseconds since 1970 (UTC), as Lavalink's own API has them.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::generation::Generation;
@@ -181,6 +181,16 @@ pub(crate) fn millis(at: SystemTime) -> u64 {
 /// The time of day of a moment that only the monotonic clock saw.
 pub(crate) fn millis_of(at: Instant) -> u64 {
     SystemTime::now().checked_sub(at.elapsed()).map_or(0, millis)
+}
+
+/// As the store has times.
+pub(crate) fn stored(at: SystemTime) -> proxy_store::Millis {
+    i64::try_from(millis(at)).unwrap_or(i64::MAX)
+}
+
+/// A time from the store.
+pub(crate) fn time_of(at: proxy_store::Millis) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(at.max(0) as u64)
 }
 
 /// A client's protocol version as a label.

@@ -17,4 +17,5 @@ pub mod pool;
 pub mod secret;
 pub mod session;
 pub mod tenant;
+pub mod throttle;
 pub mod usage;

@@ -1,6 +1,7 @@
 //! Who may use the admin listener: API tokens, logins that are open, and passwords that were generated. Of secrets only
 //! hashes get here; making and comparing them is the admin listener's.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -88,6 +89,18 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!("SELECT {TOKEN} FROM token ORDER BY name"))?;
             let rows = statement.query_map([], read_token)?;
+            rows.collect()
+        })
+    }
+
+    /// The SHA-256 of every token, by id.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn token_hashes(&self) -> Result<HashMap<i64, [u8; 32]>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, hash FROM token")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         })
     }

@@ -179,14 +179,33 @@ pub(crate) struct Admin {
     ///
     /// Trap: it shows addresses of clients and speaks plain HTTP; beyond this machine put TLS in front of it.
     pub(crate) bind: Address,
-    /// The password of the user `admin`, for everything but `/healthz` and `/readyz`.
+    /// The password of the user `admin`, who may do everything; or the hash of it that `lavalink-proxy hash-password`
+    /// prints.
     ///
-    /// Left out, a new one is made at each start and printed once to standard error.
+    /// Left out, one is made at the first start and printed once to standard error; only its hash is kept, in the store.
     #[schemars(example = &"change-me-too")]
     pub(crate) password: Option<Secret>,
     /// A file that holds the password, as Docker and systemd provide secrets. It wins over `password`.
     #[schemars(extend("x-kind" = "path"), example = &"secrets/admin-password")]
     pub(crate) password_file: Option<PathBuf>,
+    /// The password of the user `viewer`, who sees everything and changes nothing, or its hash. Left out: there is no
+    /// such user.
+    #[schemars(example = &"look-at-me")]
+    pub(crate) viewer_password: Option<Secret>,
+    /// A file that holds it. It wins over `viewer_password`.
+    #[schemars(extend("x-kind" = "path"), example = &"secrets/viewer-password")]
+    pub(crate) viewer_password_file: Option<PathBuf>,
+    /// Whether `/metrics` is served to everyone who reaches the listener.
+    ///
+    /// Rather leave it closed and give Prometheus an API token with the scope `metrics`.
+    pub(crate) open_metrics: bool,
+    /// Whether browsers send the dashboard's cookie over TLS only: `"auto"` if a reverse proxy in front says
+    /// `X-Forwarded-Proto: https`, `"always"`, or `"never"`.
+    ///
+    /// Trap: with `"always"` nobody can log in to the dashboard over plain HTTP.
+    pub(crate) secure_cookie: SecureCookie,
+    /// How long a login of the dashboard lasts.
+    pub(crate) session_timeout: Period,
 }
 
 impl Default for Admin {
@@ -195,8 +214,25 @@ impl Default for Admin {
             bind: Address(([127, 0, 0, 1], 2334).into()),
             password: None,
             password_file: None,
+            viewer_password: None,
+            viewer_password_file: None,
+            open_metrics: false,
+            secure_cookie: SecureCookie::Auto,
+            session_timeout: Period::seconds(12 * 3600),
         }
     }
+}
+
+/// When a cookie is for TLS only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecureCookie {
+    /// As the reverse proxy in front says.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
 }
 
 /// `[store]`

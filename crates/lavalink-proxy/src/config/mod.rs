@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proxy_admin::SecureCookie;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
 use proxy_store::Retention;
@@ -118,6 +119,14 @@ pub(crate) struct Admin {
     pub(crate) bind: SocketAddr,
     /// `None`: to be generated and printed once.
     pub(crate) password: Option<Secret>,
+    /// `None`: there is no user `viewer`.
+    pub(crate) viewer_password: Option<Secret>,
+    /// Whether `/metrics` wants no login.
+    pub(crate) open_metrics: bool,
+    /// Whether the dashboard's cookie is for TLS only.
+    pub(crate) secure_cookie: SecureCookie,
+    /// How long a login of the dashboard lasts.
+    pub(crate) session_timeout: Duration,
 }
 
 /// See `[store]` in the reference.

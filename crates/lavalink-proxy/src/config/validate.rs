@@ -141,9 +141,15 @@ impl Check {
 
     /// The secret from its key or its file.
     fn secret(&mut self, section: &str, written: Option<&Written>, file: Option<&Path>) -> Option<Secret> {
-        let (key, file_key) = (format!("{section}.password"), format!("{section}.password_file"));
+        self.secret_of(&format!("{section}.password"), written, file)
+    }
+
+    /// The secret from a key, or from the key with `_file` behind it.
+    fn secret_of(&mut self, key: &str, written: Option<&Written>, file: Option<&Path>) -> Option<Secret> {
+        let (key, file_key) = (key.to_owned(), format!("{key}_file"));
         if written.is_some() && file.is_some() {
-            self.warn(&key, "is not used, since password_file is set too");
+            let name = file_key.rsplit('.').next().unwrap_or_default();
+            self.warn(&key, format!("is not used, since {name} is set too"));
         }
         let (key, secret) = match (file, written) {
             (Some(file), _) => (file_key.clone(), self.secret_file(&file_key, file)?),

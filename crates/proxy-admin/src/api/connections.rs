@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::App;
 use crate::error::ApiError;
 use crate::listing::{Column, Listing, Page, Paging, same_ip};
+use crate::login::access::Access;
 use crate::monitor::Monitor;
 use crate::search::Search;
 use crate::server::Peer;
@@ -121,6 +122,7 @@ pub(crate) struct Disconnected {
 pub(crate) async fn disconnect(
     State(app): State<Arc<App>>,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(access): Extension<Access>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Disconnected>), ApiError> {
     let monitor = app.monitor();
@@ -130,7 +132,7 @@ pub(crate) async fn disconnect(
         .ok()
         .and_then(|id: u64| records.find(|record| record.id == id))
         .ok_or(ApiError::NotFound("there is no connection of this number"))?;
-    tracing::info!(%peer, connection = record.id, "an operator disconnects a client");
+    tracing::info!(%peer, user = %access.user, connection = record.id, "an operator disconnects a client");
     app.shared.disconnect(record.id);
     Ok((StatusCode::ACCEPTED, Json(Disconnected { id })))
 }

@@ -6,16 +6,20 @@ use axum::response::IntoResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Content, Ref, RefOr};
 
+use super::events::{DeltaEvent, ErrorEvent, SnapshotEvent, TickEvent};
 use crate::error::Refusal;
+use crate::login::access::Scope;
 
 /// The head of the document; the routes bring their own parts.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Lavalink Proxy", description = "The admin listener. Times are milliseconds since 1970, UTC; bytes and counts whole numbers; null and absent mean the same."),
-    components(schemas(Refusal)),
+    components(schemas(Refusal, SnapshotEvent, DeltaEvent, ErrorEvent, TickEvent)),
     security(("basic" = []), ("token" = []), ("cookie" = [])),
 )]
 pub(crate) struct Head;
@@ -38,6 +42,19 @@ pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
         }
     }
     document
+}
+
+/// Says of each route which scope a token needs for it; the roles of users have scopes too.
+pub(crate) fn need(scope: Scope, document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            operation.security = Some(vec![
+                SecurityRequirement::new::<_, [&str; 0], &str>("basic", []),
+                SecurityRequirement::new("token", [scope.name()]),
+                SecurityRequirement::new::<_, [&str; 0], &str>("cookie", []),
+            ]);
+        }
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

@@ -4,15 +4,18 @@
 mod config;
 mod connections;
 mod document;
+mod events;
+mod login;
 mod nodes;
 mod overview;
 mod sessions;
+mod tokens;
 mod usage;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
@@ -21,27 +24,51 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::{App, assets, auth, prometheus};
+use crate::events::Watchable;
+use crate::login::access::Scope;
+use crate::login::guard;
+use crate::{App, assets, prometheus};
+
+/// Bodies that are sent here are a few names and numbers.
+const MAX_BODY: usize = 64 * 1024;
 
 /// All routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let open = Router::from(open())
-        .merge(assets::routes())
-        .with_state(Arc::clone(&app));
-    let behind_login = Router::from(behind_login())
-        .fallback(|| async { ApiError::NotFound("there is no such route") })
+pub(crate) fn router(app: Arc<App>, watchable: Watchable) -> Router {
+    let mut open = open();
+    let mut behind_login = OpenApiRouter::default().nest("/api/v1", api().merge(lasting()));
+    if app.open_metrics {
+        open = open.routes(routes!(prometheus::metrics));
+    } else {
+        behind_login = behind_login.merge(metrics());
+    }
+    let open = Router::from(open).merge(assets::routes()).with_state(Arc::clone(&app));
+    let behind_login = Router::from(behind_login)
+        .fallback(no_route)
         .method_not_allowed_fallback(|| async { ApiError::Method })
-        .layer(from_fn_with_state(Arc::clone(&app), auth::require_login))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::identify))
         .with_state(app);
     open.merge(behind_login)
+        .layer(from_fn(guard::same_origin))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(Extension(watchable))
         .layer(from_fn(assets::lead_people_home))
         .layer(map_response(harden))
+}
+
+/// The routes whose answers can be watched, for those who were let in.
+pub(crate) fn watchable(app: Arc<App>) -> Watchable {
+    Watchable(Router::from(api()).fallback(no_route).with_state(app))
+}
+
+async fn no_route() -> ApiError {
+    ApiError::NotFound("there is no such route")
 }
 
 /// What the routes say of themselves.
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let head = OpenApiRouter::with_openapi(document::Head::openapi());
-    document::complete(head.merge(open()).merge(behind_login()).into_openapi())
+    let behind_login = metrics().nest("/api/v1", api().merge(lasting()));
+    document::complete(head.merge(open()).merge(behind_login).into_openapi())
 }
 
 /// Open to everyone.
@@ -49,22 +76,56 @@ fn open() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(liveness))
         .routes(routes!(readiness))
+        .routes(routes!(login::log_in))
+        .routes(routes!(login::log_out))
 }
 
-fn behind_login() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::default()
-        .routes(routes!(prometheus::metrics))
-        .nest("/api/v1", api())
+/// Behind the login unless the settings open it.
+fn metrics() -> OpenApiRouter<Arc<App>> {
+    needing(
+        Scope::Metrics,
+        OpenApiRouter::default().routes(routes!(prometheus::metrics)),
+    )
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
-        .routes(routes!(overview::overview))
-        .routes(routes!(nodes::list))
+        .routes(routes!(login::me))
+        .merge(needing(Scope::Read, reading()))
+        .merge(needing(Scope::Operate, operating()))
+        .merge(needing(Scope::Admin, administering()))
+}
+
+/// Answers that go on.
+fn lasting() -> OpenApiRouter<Arc<App>> {
+    needing(Scope::Read, OpenApiRouter::default().routes(routes!(events::events)))
+}
+
+/// Says of each route that it needs this scope, to callers and in the document.
+fn needing(scope: Scope, mut router: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
+    document::need(scope, router.get_openapi_mut());
+    router.route_layer(from_fn(move |request, next| guard::require(scope, request, next)))
+}
+
+fn operating() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
-        .routes(routes!(connections::list))
         .routes(routes!(connections::disconnect))
+}
+
+fn administering() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::make))
+        .routes(routes!(tokens::revoke))
+}
+
+fn reading() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(overview::overview))
+        .routes(routes!(nodes::list))
+        .routes(routes!(connections::list))
         .routes(routes!(sessions::list))
         .routes(routes!(usage::ips))
         .routes(routes!(usage::tenants))

@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, header};
 use lavalink_protocol::generation::Generation;
 use lavalink_protocol::stats::Stats;
 use proxy_core::health::NodeState;
@@ -16,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::ApiError;
+use crate::login::access::Access;
 use crate::monitor::{Monitor, NodeReading};
 use crate::server::Peer;
 use crate::view::{GenerationName, StateName, TrafficView, millis, millis_of};
@@ -117,10 +117,10 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Nodes> {
 pub(crate) async fn drain(
     State(app): State<Arc<App>>,
     peer: Extension<Peer>,
+    Extension(access): Extension<Access>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<Drained>, ApiError> {
-    set_draining(&app, peer.0, name, &headers, true)
+    set_draining(&app, peer.0, &access, name, true)
 }
 
 /// Put a node back into placement
@@ -131,42 +131,29 @@ pub(crate) async fn drain(
 pub(crate) async fn undrain(
     State(app): State<Arc<App>>,
     peer: Extension<Peer>,
+    Extension(access): Extension<Access>,
     Path(name): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<Drained>, ApiError> {
-    set_draining(&app, peer.0, name, &headers, false)
+    set_draining(&app, peer.0, &access, name, false)
 }
 
 fn set_draining(
     app: &App,
     Peer(peer): Peer,
+    access: &Access,
     name: String,
-    headers: &HeaderMap,
     draining: bool,
 ) -> Result<Json<Drained>, ApiError> {
-    if !sent_by_a_program(headers) {
-        return Err(ApiError::Form);
-    }
     if !app.shared.set_draining(&name, draining) {
         return Err(ApiError::NotFound("there is no node of this name"));
     }
-    tracing::info!(%peer, node = %name, draining, "an operator changed whether the node drains");
+    tracing::info!(%peer, user = %access.user, node = %name, draining, "an operator changed whether the node drains");
     let pool = app.shared.pool();
     let state = pool.nodes().iter().find(|node| *node.name == *name);
     Ok(Json(Drained {
         state: state.map_or(StateName::Unknown, |node| node.state.into()),
         name,
     }))
-}
-
-/// A browser sends the password along with a form of a foreign page too, but neither of these headers: for them it asks
-/// this listener first, which never allows it.
-fn sent_by_a_program(headers: &HeaderMap) -> bool {
-    let is_json = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"application/json");
-    headers.contains_key("x-requested-with")
-        || headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| is_json(value.as_bytes()))
 }
 
 fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {

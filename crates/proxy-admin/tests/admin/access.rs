@@ -1,9 +1,7 @@
 //! Who gets in, and what strangers learn.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use proxy_testkit::RawClient;
 use proxy_testkit::client::{RawOutcome, Rest};
@@ -49,11 +47,11 @@ async fn health_is_open_and_says_nothing_else_and_everything_else_needs_the_pass
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
     }
-    let wrong_method = stranger
+    let foreign = stranger
         .request(Method::DELETE, "/api/v1/connections/1", None)
         .await
         .unwrap();
-    assert_eq!(wrong_method.status, 401);
+    assert_eq!(foreign.status, 403);
     rig.stop().await;
 }
 
@@ -80,7 +78,7 @@ async fn unknown_routes_and_methods_and_queries_get_a_json_error() {
         (Method::GET, "/api/v1/usage/tenants?ip=127.0.0.1", 400),
     ];
     for (method, path, status) in rows {
-        let answer = rig.request(method.clone(), path, &[]).await;
+        let answer = rig.request(method.clone(), path, &[("x-requested-with", "test")]).await;
         let body = answer.json();
         assert_eq!(
             (answer.status, &body["status"]),
@@ -92,38 +90,6 @@ async fn unknown_routes_and_methods_and_queries_get_a_json_error() {
             "{method} {path}: {body}"
         );
     }
-    rig.stop().await;
-}
-
-#[tokio::test]
-async fn a_wrong_password_waits_and_is_counted_and_holds_nobody_else_up() {
-    let rig = Rig::start().await;
-    let url = format!("http://{}", rig.admin.address());
-    let wrong = format!("Basic {}", STANDARD.encode("admin:guess"));
-    let attempts: Vec<_> = (0..20)
-        .map(|_| {
-            let guesser = Rest::to(&url, Some(&wrong)).unwrap();
-            tokio::spawn(async move {
-                let began = Instant::now();
-                let status = guesser.get("/api/v1/overview").await.unwrap().status;
-                (status, began.elapsed())
-            })
-        })
-        .collect();
-    let began = Instant::now();
-    assert_eq!(rig.get("/api/v1/overview").await.status, 200);
-    let mine = began.elapsed();
-    for attempt in attempts {
-        let (status, took) = attempt.await.unwrap();
-        assert_eq!(status, 401);
-        assert!(took >= Duration::from_millis(500), "{took:?}");
-        assert!(mine < took, "the right password waited {mine:?}");
-    }
-    let metrics = rig.get("/metrics").await.text();
-    assert!(
-        metrics.contains("lavalink_proxy_admin_login_failures_total 20"),
-        "{metrics}"
-    );
     rig.stop().await;
 }
 

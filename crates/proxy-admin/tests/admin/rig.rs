@@ -45,22 +45,33 @@ impl Rig {
                 .await
                 .unwrap(),
         ];
-        Self::with(nodes).await
+        Self::with(nodes, |_| {}).await
     }
 
-    async fn with(nodes: Vec<SimNode>) -> Self {
+    /// As [`Self::start`], with settings of the admin listener.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut AdminConfig)) -> Self {
+        let nodes = vec![SimNode::builder().start().await.unwrap()];
+        Self::with(nodes, change).await
+    }
+
+    async fn with(nodes: Vec<SimNode>, change: impl FnOnce(&mut AdminConfig)) -> Self {
         let config = gateway_config(&nodes);
         // It blocks until the nodes were probed, and they answer on this thread.
         let gateway = tokio::task::spawn_blocking(|| Gateway::start(config))
             .await
             .unwrap()
             .unwrap();
-        let config = AdminConfig {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            password: Secret::new(PASSWORD),
+        let mut config = AdminConfig {
+            password: Some(Secret::new(PASSWORD)),
             masked_config: Some(json!({"admin": {"password": "***"}})),
+            ..AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))
         };
-        let admin = Admin::start(config, gateway.shared().clone()).unwrap();
+        change(&mut config);
+        let shared = gateway.shared().clone();
+        let admin = tokio::task::spawn_blocking(|| Admin::start(config, shared))
+            .await
+            .unwrap()
+            .unwrap();
         let login = format!("Basic {}", STANDARD.encode(format!("admin:{PASSWORD}")));
         let rest = Rest::to(&format!("http://{}", admin.address()), Some(&login)).unwrap();
         Self {
@@ -91,12 +102,23 @@ impl Rig {
         answer.json()
     }
 
+    /// With the right password.
     pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> RestAnswer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.rest.send(request.body(Bytes::new()).unwrap()).await.unwrap()
+    }
+
+    /// With the right password and a JSON body.
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &Value) -> RestAnswer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Bytes::from(body.to_string());
+        self.rest.send(request.body(body).unwrap()).await.unwrap()
     }
 
     /// Reads `path` until `done` says so.

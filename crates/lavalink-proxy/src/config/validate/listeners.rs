@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use proxy_admin::SecureCookie;
+use proxy_core::secret::Secret;
+
 use super::Check;
 use crate::config::file::{self, File};
 use crate::config::value::{Address, OneOrMany};
@@ -92,15 +95,39 @@ impl Check {
 
     pub(super) fn admin(&mut self, admin: &file::Admin) -> Admin {
         let password = self.secret("admin", admin.password.as_ref(), admin.password_file.as_deref());
+        let viewer_password = self.secret_of(
+            "admin.viewer_password",
+            admin.viewer_password.as_ref(),
+            admin.viewer_password_file.as_deref(),
+        );
+        self.hash("admin.password", password.as_ref());
+        self.hash("admin.viewer_password", viewer_password.as_ref());
         if password.is_none() && !admin.bind.0.ip().is_loopback() {
             self.warn(
                 "admin.bind",
-                "is reachable from other machines, but admin.password is not set; a new one is made at each start",
+                "is reachable from other machines, but admin.password is not set; one is made at the first start",
             );
         }
         Admin {
             bind: admin.bind.0,
             password,
+            viewer_password,
+            open_metrics: admin.open_metrics,
+            secure_cookie: match admin.secure_cookie {
+                file::SecureCookie::Auto => SecureCookie::Auto,
+                file::SecureCookie::Always => SecureCookie::Always,
+                file::SecureCookie::Never => SecureCookie::Never,
+            },
+            session_timeout: self.period("admin.session_timeout", admin.session_timeout),
+        }
+    }
+
+    /// A password that is written as a hash must be one that can be checked.
+    fn hash(&mut self, key: &str, password: Option<&Secret>) {
+        if let Some(hash) = password.filter(|password| proxy_admin::is_hash(password))
+            && let Err(problem) = proxy_admin::check_hash(hash)
+        {
+            self.wrong(key, format!("expected a password or a hash of one; this {problem}"));
         }
     }
 
