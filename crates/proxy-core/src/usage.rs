@@ -20,8 +20,21 @@ pub struct Totals {
     pub messages_in: u64,
     /// WebSocket messages sent.
     pub messages_out: u64,
-    /// Requests received (client side) or sent (node side); rates leave them out.
+    /// Requests received (client side, refused ones included) or sent (node side); rates leave them out.
     pub requests: u64,
+    /// Requests answered with a status below 400; the 101 of a WebSocket is one.
+    pub ok: u64,
+    /// Requests answered with 4xx.
+    pub client_error: u64,
+    /// Requests answered with 5xx.
+    pub server_error: u64,
+}
+
+impl Totals {
+    /// Requests that got an answer, whatever it said. The others are under way, or their asker or node went away.
+    pub fn answered(&self) -> u64 {
+        self.ok + self.client_error + self.server_error
+    }
 }
 
 impl AddAssign for Totals {
@@ -31,6 +44,9 @@ impl AddAssign for Totals {
         self.messages_in += other.messages_in;
         self.messages_out += other.messages_out;
         self.requests += other.requests;
+        self.ok += other.ok;
+        self.client_error += other.client_error;
+        self.server_error += other.server_error;
     }
 }
 
@@ -44,6 +60,9 @@ impl Sub for Totals {
             messages_in: self.messages_in - earlier.messages_in,
             messages_out: self.messages_out - earlier.messages_out,
             requests: self.requests - earlier.requests,
+            ok: self.ok - earlier.ok,
+            client_error: self.client_error - earlier.client_error,
+            server_error: self.server_error - earlier.server_error,
         }
     }
 }
@@ -108,7 +127,7 @@ pub enum Window {
 }
 
 /// The recent past of one counted thing: the last ten seconds one by one, the minute before in steps of ten. That is
-/// under 300 bytes, where a full minute of seconds would take a kilobyte per entry.
+/// about 350 bytes, where a full minute of seconds would take a kilobyte per entry.
 #[derive(Debug, Clone)]
 pub struct Rates {
     /// The counters at `at`.
@@ -268,6 +287,6 @@ mod tests {
 
     #[test]
     fn an_entry_stays_small() {
-        assert!(size_of::<Rates>() <= 320, "{}", size_of::<Rates>());
+        assert!(size_of::<Rates>() <= 352, "{}", size_of::<Rates>());
     }
 }

@@ -198,7 +198,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
             Next::Settle(settle) => match settle.wait(&worker).await {
                 // The request, still unread, is looked at once more now that its session knows where it belongs.
                 None => Kept::Yes,
-                Some(refusal) => respond_with(&worker, &mut client, &refusal, true, BodyLeft::UntilClose).await,
+                Some(refusal) => {
+                    client.record.traffic.requests.add(1);
+                    respond_with(&worker, &mut client, &refusal, true, BodyLeft::UntilClose).await
+                }
             },
         };
         match kept {
@@ -227,6 +230,7 @@ async fn respond_with(worker: &Worker, client: &mut Client, bytes: &[u8], close:
     if client.write(bytes, worker.shared.config.idle_timeout).await.is_err() {
         return Kept::No;
     }
+    client.record.traffic.answered(respond::status_of(bytes));
     match (close, body.is_done()) {
         (false, true) => Kept::Yes,
         _ => client.closed_after(body),
@@ -322,7 +326,7 @@ fn poll_next(
         _ => ProxyError::BodyTimeout,
     };
     let late = !inbox.bytes.is_empty();
-    Poll::Ready(late.then(|| service::refuse_unread(worker, &error)))
+    Poll::Ready(late.then(|| service::refuse_unread(worker, record, &error)))
 }
 
 /// Whether looking at an unfinished request again is worth while, so that a client that sends single bytes does not

@@ -111,5 +111,8 @@ fn turn_away(worker: &Worker, socket: &TcpStream, record: &ConnectionRecord) {
         && let Ok(written) = socket.try_write(&bytes)
     {
         record.traffic.bytes_out.add(written as u64);
+        // Its request is never read, but it is one, and it is answered.
+        record.traffic.requests.add(1);
+        record.traffic.answered(answer.status);
     }
 }

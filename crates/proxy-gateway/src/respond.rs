@@ -56,6 +56,15 @@ pub(crate) fn ok(content_type: &str, body: &[u8], to: To<'_>) -> Vec<u8> {
     out
 }
 
+/// The status of an answer that was made here.
+pub(crate) fn status_of(answer: &[u8]) -> u16 {
+    let digits = answer.get(b"HTTP/1.1 ".len()..).unwrap_or_default();
+    digits
+        .iter()
+        .take(3)
+        .fold(0, |status, digit| status * 10 + u16::from(digit.wrapping_sub(b'0')))
+}
+
 pub(crate) fn status_line(out: &mut Vec<u8>, status: u16, class: Class) {
     let version = if class == Class::V4 { "4" } else { "3" };
     out.extend_from_slice(b"HTTP/1.1 ");

@@ -116,7 +116,8 @@ impl Settle {
 }
 
 /// An answer to a request that was never read as one.
-pub(crate) fn refuse_unread(worker: &Worker, error: &ProxyError) -> Next {
+pub(crate) fn refuse_unread(worker: &Worker, record: &ConnectionRecord, error: &ProxyError) -> Next {
+    record.traffic.requests.add(1);
     let to = To {
         class: worker.shared.config.default_class,
         path: "",
@@ -155,15 +156,15 @@ pub(crate) fn decide(worker: &Rc<Worker>, record: &ConnectionRecord, bytes: &[u8
                 expects_continue: false,
             };
         }
-        Ok(_) => return unread(worker, &ProxyError::HeadTooLarge, bytes),
-        Err(error) => return unread(worker, &error.into(), bytes),
+        Ok(_) => return unread(worker, record, &ProxyError::HeadTooLarge, bytes),
+        Err(error) => return unread(worker, record, &error.into(), bytes),
     };
     Request::new(worker, record, &head, &bytes[head.len..]).decide()
 }
 
-fn unread(worker: &Worker, error: &ProxyError, bytes: &[u8]) -> Step {
+fn unread(worker: &Worker, record: &ConnectionRecord, error: &ProxyError, bytes: &[u8]) -> Step {
     Step::Next {
-        next: refuse_unread(worker, error),
+        next: refuse_unread(worker, record, error),
         used: bytes.len(),
     }
 }

@@ -46,11 +46,28 @@ pub struct Traffic {
     pub messages_in: Counter,
     /// WebSocket messages sent.
     pub messages_out: Counter,
-    /// Requests received (client side) or sent (node side).
+    /// Requests received (client side, refused ones included) or sent (node side).
     pub requests: Counter,
+    /// Requests answered with a status below 400.
+    pub ok: Counter,
+    /// Requests answered with 4xx.
+    pub client_error: Counter,
+    /// Requests answered with 5xx.
+    pub server_error: Counter,
 }
 
 impl Traffic {
+    /// Counts the answer to a request.
+    #[inline]
+    pub(crate) fn answered(&self, status: u16) {
+        let outcome = match status {
+            500.. => &self.server_error,
+            400..=499 => &self.client_error,
+            _ => &self.ok,
+        };
+        outcome.add(1);
+    }
+
     /// The figures of this moment.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -59,6 +76,9 @@ impl Traffic {
             messages_in: self.messages_in.get(),
             messages_out: self.messages_out.get(),
             requests: self.requests.get(),
+            ok: self.ok.get(),
+            client_error: self.client_error.get(),
+            server_error: self.server_error.get(),
         }
     }
 }
@@ -243,7 +263,7 @@ impl ClientLedgerInner {
 /// The node side of one worker thread, for one node: pooled REST connections, and links live and closed.
 #[derive(Debug, Default)]
 pub struct NodeLedger {
-    /// All REST connections of this worker to the node.
+    /// All REST connections of this worker to the node; and of its links the handshakes, as requests with an outcome.
     pub(crate) rest: Arc<Traffic>,
     links: Mutex<Links>,
 }

@@ -46,7 +46,9 @@ pub(crate) async fn get(
                 _ => FailureKind::Connect,
             })?;
         traffic.requests.add(1);
-        exchange(&mut stream, node, path).await
+        let answer = exchange(&mut stream, node, path).await?;
+        traffic.answered(answer.status);
+        Ok(answer)
     };
     timeout(limit, work).await.unwrap_or(Err(FailureKind::Timeout))
 }

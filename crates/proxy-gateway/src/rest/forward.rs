@@ -175,8 +175,11 @@ impl Forward {
         }
         let mut relay = Relay::new(self, worker);
         let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream, &mut early)).await;
+        if relay.status != 0 {
+            pool.ledger.rest.answered(relay.status);
+        }
         match outcome {
-            Ok(()) => {}
+            Ok(()) => client.record.traffic.answered(relay.status),
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);

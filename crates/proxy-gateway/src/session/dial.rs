@@ -15,7 +15,7 @@ use crate::error::ProxyError;
 use crate::node::Node;
 use crate::rest::head::push_client_fields;
 use crate::transport::Stream;
-use crate::usage::{LinkRecord, NodeLedger};
+use crate::usage::{LinkRecord, NodeLedger, Traffic};
 use crate::worker::Worker;
 
 /// Longest answer to a handshake that is read.
@@ -72,7 +72,8 @@ pub(crate) async fn open(
         ProxyError::NodeUnreachable
     })?;
     let key = STANDARD.encode(worker.rng.borrow_mut().u128(..).to_ne_bytes());
-    let answered = timeout(limit, shake_hands(&mut stream, node, path, fields, &key)).await;
+    ledger.rest.requests.add(1);
+    let answered = timeout(limit, shake_hands(&mut stream, node, path, fields, &key, &ledger.rest)).await;
     let (early, resumed) = match answered {
         Ok(Ok(answer)) => answer,
         // The client's own mistake says nothing about the node.
@@ -104,6 +105,7 @@ async fn shake_hands(
     path: &str,
     fields: &[u8],
     key: &str,
+    counted: &Traffic,
 ) -> Result<Answered, ProxyError> {
     let mut request = format!("GET {path} HTTP/1.1\r\n").into_bytes();
     request.extend_from_slice(&node.own_fields);
@@ -128,7 +130,7 @@ async fn shake_hands(
         if read.await.map_err(closed)? == 0 {
             return Err(ProxyError::NodeClosed);
         }
-        if let Some(done) = read_answer(&answer, key)? {
+        if let Some(done) = read_answer(&answer, key, counted)? {
             return Ok(done);
         }
         if answer.len() > MAX_ANSWER {
@@ -137,11 +139,12 @@ async fn shake_hands(
     }
 }
 
-fn read_answer(answer: &[u8], key: &str) -> Result<Option<Answered>, ProxyError> {
+fn read_answer(answer: &[u8], key: &str, counted: &Traffic) -> Result<Option<Answered>, ProxyError> {
     let mut slots = header_slots();
     let Some(head) = ResponseHead::read(answer, &mut slots, false).map_err(|_| ProxyError::NodeAnswer)? else {
         return Ok(None);
     };
+    counted.answered(head.status);
     let field = |name: &str| {
         head.headers
             .iter()

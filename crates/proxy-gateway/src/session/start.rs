@@ -328,14 +328,18 @@ pub(crate) async fn write_switching(worker: &Worker, client: &mut Client, bytes:
         client.stream.write_all(bytes).await?;
         client.stream.flush().await
     };
-    timeout(worker.shared.config.header_timeout, work).await?
+    timeout(worker.shared.config.header_timeout, work).await??;
+    client.record.traffic.answered(101);
+    Ok(())
 }
 
 /// Writes the last bytes of a connection and says that nothing follows, as far as the client takes it.
 async fn write_last(worker: &Worker, mut client: Client, bytes: &[u8]) {
     let id = client.record.id;
     let work = async {
-        client.stream.write_all(bytes).await.ok();
+        if client.stream.write_all(bytes).await.is_ok() {
+            client.record.traffic.answered(respond::status_of(bytes));
+        }
         client.stream.shutdown().await.ok();
     };
     timeout(worker.shared.config.header_timeout, work).await.ok();

@@ -404,6 +404,7 @@ impl Session {
             self.worker.connection_closed(side.client.record.id);
             return;
         }
+        side.client.record.traffic.answered(101);
         side.client.record.set_session(self.entry.id.as_str().into());
         self.returning = Some(side);
         self.ready_at.set(READY_DELAY);

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use lavalink_protocol::ws::{FrameHead, From, Opcode, close_payload};
+use proxy_core::pool::NodeId;
 use proxy_gateway::usage::Totals;
+use proxy_testkit::wait_until;
 
 use super::kinds::{all_kinds, frame, text};
 use super::{Stage, request};
+use crate::support::SOON;
 
 #[tokio::test]
 async fn addresses_and_labels_and_connections_sum_up_to_the_same() {
@@ -20,6 +23,64 @@ async fn addresses_and_labels_and_connections_sum_up_to_the_same() {
     assert_eq!(sum(usage.by_label.values().copied()), connections);
     let tenants: Vec<_> = usage.by_label.keys().map(|label| &*label.tenant).collect();
     assert!(tenants.contains(&"none") && tenants.contains(&"default"), "{tenants:?}");
+    // Of all these kinds none leaves a request without its answer.
+    assert_eq!(connections.answered(), connections.requests, "{connections:?}");
+    assert!(connections.ok > 0 && connections.client_error > 0, "{connections:?}");
+}
+
+#[tokio::test]
+async fn every_answer_is_counted_under_its_outcome_on_both_sides() {
+    let stage = Stage::start().await;
+    let nodes = || {
+        [NodeId(0), NodeId(1)]
+            .map(|node| stage.proxy.shared().node_usage(node).0)
+            .into_iter()
+    };
+    let mut wire = stage.open().await;
+    // (target, status, answered by a node)
+    let cases = [
+        ("/version", 200, false),
+        ("/v4/loadtracks?identifier=ytsearch%3Asome", 200, true),
+        ("/v4/nothing", 404, false),
+        ("/v4/sessions/nobody/players", 404, false),
+        ("/v3/decodetrack", 400, true),
+    ];
+    for (target, status, by_node) in cases {
+        let (client, node) = (wire.record.traffic.totals(), sum(nodes()));
+        wire.send(request("GET", target, "")).await;
+        wire.expect(&format!("HTTP/1.1 {status} ")).await;
+        wire.expect("\r\n\r\n").await;
+        let outcome = |totals: Totals| match status {
+            500.. => totals.server_error,
+            400.. => totals.client_error,
+            _ => totals.ok,
+        };
+        wait_until(SOON, || outcome(wire.record.traffic.totals() - client) == 1).await;
+        assert_eq!((wire.record.traffic.totals() - client).answered(), 1, "{target}");
+        // Probes are answered too.
+        assert!(!by_node || outcome(sum(nodes()) - node) >= 1, "{target}");
+    }
+    wire.half_close().await;
+    wire.end(&stage, "outcomes").await;
+    for path in ["/v4/websocket", "/v3/websocket"] {
+        let node = sum(nodes());
+        let mut wire = stage.open().await;
+        wire.upgrade(path).await;
+        let totals = wire.record.traffic.totals();
+        assert_eq!((totals.requests, totals.ok, totals.answered()), (1, 1, 1), "{path}");
+        assert!(sum(nodes()).ok > node.ok, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_no_node_could_give_is_a_server_error() {
+    let node = crate::support::sim_v4().await;
+    let proxy = crate::support::ProxyUnderTest::start(&[&node]).await;
+    let answer = proxy.rest().get("/v3/loadtracks?identifier=x").await.unwrap();
+    assert_eq!(answer.status, 503);
+    let total = || sum(proxy.shared().client_usage().by_label.values().copied());
+    wait_until(SOON, || total().server_error == 1).await;
+    assert_eq!((total().requests, total().answered()), (1, 1));
 }
 
 #[tokio::test]
