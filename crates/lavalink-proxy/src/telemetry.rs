@@ -13,7 +13,8 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Starts logging for the whole process. A second call changes nothing, which is what tests want.
 pub(crate) fn start(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let access = if log.access { "access=info" } else { "access=off" };
+    let filter = EnvFilter::try_new(format!("{},{access}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

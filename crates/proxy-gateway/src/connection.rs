@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::error::ProxyError;
+use crate::access::{Line, Outcome};
+use crate::error::{ProxyError, Reason};
 use crate::respond;
 use crate::rest::body::BodyLeft;
 use crate::rest::forward::{Failed, Forward};
@@ -17,7 +18,7 @@ use crate::service::{self, After, Next, Step};
 use crate::session;
 use crate::transport::Stream;
 use crate::transport::deadline::Deadline;
-use crate::usage::ConnectionRecord;
+use crate::usage::{ConnectionRecord, Ended};
 use crate::worker::{Ask, Mailbox, Stop, Worker};
 
 /// After a refusal, this much of what the client still sends is read and thrown away, so that closing does not destroy
@@ -50,22 +51,25 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Decides on `whole` and keeps what of it was not used.
-    fn decide(&mut self, worker: &Rc<Worker>, record: &ConnectionRecord, whole: &[u8]) -> Option<Next> {
+    fn decide(&mut self, worker: &Rc<Worker>, record: &ConnectionRecord, whole: &[u8]) -> Option<Decided> {
         match service::decide(worker, record, whole) {
             Step::More { body, expects_continue } => {
                 let first = self.wanted == 0;
                 (self.looked_at, self.wanted) = (true, body);
                 self.bytes = whole.to_vec();
-                (first && expects_continue).then_some(Next::Continue)
+                (first && expects_continue).then_some((Next::Continue, None))
             }
-            Step::Next { next, used } => {
+            Step::Next { next, used, line } => {
                 (self.looked_at, self.wanted) = (false, 0);
                 self.bytes = whole[used..].to_vec();
-                Some(next)
+                Some((next, line))
             }
         }
     }
 }
+
+/// What to do with a request, and its line in the access log.
+type Decided = (Next, Option<Box<Line>>);
 
 /// Takes the connection out of all books when its client is dropped.
 struct ConnectionGuard {
@@ -76,6 +80,10 @@ struct ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
+        if self.shared.is_stopping() {
+            // What is still open when the time to stop is over is dropped without a word.
+            self.record.ends(Ended::Shutdown);
+        }
         self.ledger.close(&self.record);
         self.shared.release(self.record.peer.ip());
     }
@@ -176,36 +184,55 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
     let mailbox = worker.connection_opened(id);
     client.deadline.set(worker.shared.config.header_timeout);
     loop {
-        let Some(next) = poll_fn(|cx| poll_next(cx, &worker, &mut client, &mailbox)).await else {
+        let Some((next, line)) = poll_fn(|cx| poll_next(cx, &worker, &mut client, &mailbox)).await else {
             break;
         };
         let kept = match next {
-            Next::Handshake(handshake) => {
+            Next::Handshake(mut handshake) => {
+                handshake.line = line;
                 // A task of its own, so that the session does not carry this one's memory along.
                 tokio::task::spawn_local(session::start::run(Rc::clone(&worker), client, mailbox, handshake));
                 return;
             }
-            Next::Respond { bytes, close, body } => respond_with(&worker, &mut client, &bytes, close, body).await,
-            Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after).await,
+            Next::Respond {
+                bytes,
+                close,
+                body,
+                refused,
+            } => {
+                let kept = respond_with(&worker, &mut client, &bytes, close, body, refused).await;
+                log_own(&worker, &client, line, &bytes, refused);
+                kept
+            }
+            Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after, line).await,
             Next::Continue => {
                 let limit = worker.shared.config.header_timeout;
                 match client.write(CONTINUE, limit).await {
                     Ok(()) => client.deadline.set(limit),
-                    Err(()) => break,
+                    Err(()) => {
+                        client.record.ends(Ended::ClientReset);
+                        break;
+                    }
                 }
                 continue;
             }
             Next::Settle(settle) => match settle.wait(&worker).await {
                 // The request, still unread, is looked at once more now that its session knows where it belongs.
                 None => Kept::Yes,
-                Some(refusal) => {
+                Some((refusal, reason)) => {
                     client.record.traffic.requests.add(1);
-                    respond_with(&worker, &mut client, &refusal, true, BodyLeft::UntilClose).await
+                    let body = BodyLeft::UntilClose;
+                    let kept = respond_with(&worker, &mut client, &refusal, true, body, Some(reason)).await;
+                    log_own(&worker, &client, line, &refusal, Some(reason));
+                    kept
                 }
             },
         };
         match kept {
-            Kept::Yes if worker.is_stopping() => break,
+            Kept::Yes if worker.is_stopping() => {
+                client.record.ends(Ended::Shutdown);
+                break;
+            }
             Kept::Yes => client.deadline.set(worker.shared.config.idle_timeout),
             Kept::No => break,
             Kept::Linger => {
@@ -226,36 +253,91 @@ pub(crate) enum Kept {
     Linger,
 }
 
-async fn respond_with(worker: &Worker, client: &mut Client, bytes: &[u8], close: bool, body: BodyLeft) -> Kept {
+async fn respond_with(
+    worker: &Worker,
+    client: &mut Client,
+    bytes: &[u8],
+    close: bool,
+    body: BodyLeft,
+    refused: Option<Reason>,
+) -> Kept {
     if client.write(bytes, worker.shared.config.idle_timeout).await.is_err() {
+        client.record.ends(Ended::ClientReset);
         return Kept::No;
     }
     client.record.traffic.answered(respond::status_of(bytes));
-    match (close, body.is_done()) {
-        (false, true) => Kept::Yes,
-        _ => client.closed_after(body),
+    if !close && body.is_done() {
+        return Kept::Yes;
+    }
+    client.record.ends(match refused {
+        Some(reason) => Ended::Refused(reason),
+        None => last_answer(worker),
+    });
+    client.closed_after(body)
+}
+
+/// How a connection ends after an answer that is none of the proxy's refusals: the client asked for it, unless the proxy
+/// stops.
+fn last_answer(worker: &Worker) -> Ended {
+    if worker.is_stopping() {
+        Ended::Shutdown
+    } else {
+        Ended::ClientClosed
     }
 }
 
-async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forward, after: Option<After>) -> Kept {
-    match forward.run(worker, client).await {
+/// The line of a request that the proxy answered itself.
+fn log_own(worker: &Worker, client: &Client, line: Option<Box<Line>>, answer: &[u8], refused: Option<Reason>) {
+    if let Some(line) = line {
+        let outcome = Outcome::own(respond::status_of(answer), refused.map(Reason::name));
+        line.end(&worker.shared, &client.record, outcome);
+    }
+}
+
+async fn forward_one(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    mut forward: Forward,
+    after: Option<After>,
+    line: Option<Box<Line>>,
+) -> Kept {
+    let done = forward.run(worker, client).await;
+    let mut outcome = Outcome {
+        status: forward.answered,
+        node: Some(forward.node),
+        retried: forward.retried,
+        reason: None,
+    };
+    let kept = match done {
         Ok(served) => {
             if let Some(after) = after {
                 note(worker, &after, served.status);
             }
             match served.keep_alive {
                 true => Kept::Yes,
-                false => client.closed_after(forward.body),
+                false => {
+                    client.record.ends(last_answer(worker));
+                    client.closed_after(forward.body)
+                }
             }
         }
-        Err(Failed::Midway) => Kept::No,
+        Err(Failed::Midway) => {
+            client.record.ends(Ended::AnswerCut);
+            Kept::No
+        }
         Err(Failed::Before(error)) => {
             let (bytes, answer) = respond::error(&error, forward.answer_to());
             worker.shared.refusals.count(&answer);
             tracing::debug!(connection = client.record.id, %error, reason = answer.reason, "request failed");
-            respond_with(worker, client, &bytes, answer.close, forward.body).await
+            (outcome.status, outcome.reason) = (Some(answer.status), Some(answer.reason));
+            let refused = Some(answer.reason());
+            respond_with(worker, client, &bytes, answer.close, forward.body, refused).await
         }
+    };
+    if let Some(line) = line {
+        line.end(&worker.shared, &client.record, outcome);
     }
+    kept
 }
 
 /// Tells a session what an answered request did to it.
@@ -274,8 +356,9 @@ fn poll_next(
     worker: &Rc<Worker>,
     client: &mut Client,
     mailbox: &Mailbox<Stop>,
-) -> Poll<Option<Next>> {
-    if mailbox.poll_take(cx).is_ready() {
+) -> Poll<Option<Decided>> {
+    if let Poll::Ready(stop) = mailbox.poll_take(cx) {
+        client.record.ends(stop.into());
         return Poll::Ready(None);
     }
     let Client {
@@ -314,7 +397,14 @@ fn poll_next(
         match polled {
             Poll::Ready(Ok(Ok(Some(next)))) => return Poll::Ready(Some(next)),
             Poll::Ready(Ok(Ok(None))) => {}
-            Poll::Ready(_) => return Poll::Ready(None),
+            Poll::Ready(Ok(Err(()))) => {
+                record.ends(Ended::ClientClosed);
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Err(_)) => {
+                record.ends(Ended::ClientReset);
+                return Poll::Ready(None);
+            }
             Poll::Pending => break,
         }
     }
@@ -326,7 +416,13 @@ fn poll_next(
         _ => ProxyError::BodyTimeout,
     };
     let late = !inbox.bytes.is_empty();
-    Poll::Ready(late.then(|| service::refuse_unread(worker, record, &error)))
+    if !late {
+        record.ends(Ended::IdleTimeout);
+    }
+    Poll::Ready(late.then(|| {
+        let line = Line::begin(record, inbox.bytes.len(), "", "");
+        (service::refuse_unread(worker, record, &error), line)
+    }))
 }
 
 /// Whether looking at an unfinished request again is worth while, so that a client that sends single bytes does not

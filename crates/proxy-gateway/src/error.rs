@@ -117,6 +117,33 @@ pub struct Answer {
     index: usize,
 }
 
+impl Answer {
+    /// The reason as a value that names itself.
+    pub(crate) const fn reason(&self) -> Reason {
+        Reason(self.index as u8)
+    }
+}
+
+/// A name that refused requests and closed sockets are counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reason(u8);
+
+impl Reason {
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        REASONS[self.0 as usize]
+    }
+
+    pub(crate) const fn number(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        (usize::from(number) < REASONS.len()).then_some(Self(number))
+    }
+}
+
 impl ProxyError {
     /// What the client sees.
     #[must_use]
@@ -202,6 +229,10 @@ impl CloseCause {
             Self::Disconnected => (1008, "disconnected by an operator"),
             Self::NoNode => (1013, "no node is available"),
         }
+    }
+
+    pub(crate) const fn reason(self) -> Reason {
+        Reason(self.index() as u8)
     }
 
     const fn index(self) -> usize {

@@ -4,12 +4,15 @@
 //! Decisions are the core's and the wire is the protocol crate's; here are sockets, tasks and clocks. The gateway runs
 //! without the admin listener and without a store.
 
+mod access;
 pub mod config;
 mod connection;
 pub mod error;
 mod listener;
 mod local;
 pub mod node;
+pub mod observed;
+pub mod players;
 mod probe;
 mod respond;
 mod rest;

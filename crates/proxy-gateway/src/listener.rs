@@ -17,7 +17,7 @@ use crate::error::ProxyError;
 use crate::respond::{self, To};
 use crate::transport::Stream;
 use crate::transport::metered::Metered;
-use crate::usage::ConnectionRecord;
+use crate::usage::{ConnectionRecord, Ended};
 use crate::worker::Worker;
 
 /// Connections that may wait for an accept; a storm of reconnecting bots comes all at once.
@@ -88,6 +88,7 @@ fn admit(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, tls: Option<&
                     failed => {
                         tracing::debug!(connection = record.id, timed_out = failed.is_err(), "no TLS handshake");
                         worker.shared.refusals.count(&ProxyError::TlsHandshake.answer());
+                        record.ends(Ended::TlsHandshake);
                         worker.ledger.close(&record);
                         worker.shared.release(peer.ip());
                     }
@@ -107,6 +108,7 @@ fn turn_away(worker: &Worker, socket: &TcpStream, record: &ConnectionRecord) {
     };
     let (bytes, answer) = respond::error(&ProxyError::TooManyConnections, to);
     worker.shared.refusals.count(&answer);
+    record.ends(Ended::Refused(answer.reason()));
     if !record.tls
         && let Ok(written) = socket.try_write(&bytes)
     {

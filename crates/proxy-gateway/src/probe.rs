@@ -45,10 +45,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 async fn probe(shared: Arc<Shared>, node: NodeId, refresh: bool) {
     let started = Instant::now();
-    let signal = match ask_node(&shared, node, refresh).await {
-        Ok(()) => Signal::ProbeOk {
-            latency: started.elapsed(),
-        },
+    let outcome = ask_node(&shared, node, refresh).await.map(|()| started.elapsed());
+    shared.observed.probed(node, outcome);
+    let signal = match outcome {
+        Ok(latency) => Signal::ProbeOk { latency },
         Err(kind) => {
             tracing::debug!(node = %shared.nodes[usize::from(node.0)].name, %kind, "probe failed");
             Signal::ProbeFailed(kind)

@@ -15,7 +15,8 @@ use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
 use proxy_core::tenant::{AuthFailure, Tenant};
 
-use crate::error::{Answer, ProxyError};
+use crate::access::Line;
+use crate::error::{Answer, ProxyError, Reason};
 use crate::local;
 use crate::respond::{self, To};
 use crate::rest::body::BodyLeft;
@@ -45,6 +46,8 @@ pub(crate) enum Step {
         next: Next,
         /// Bytes that belong to it.
         used: usize,
+        /// Its line in the access log.
+        line: Option<Box<Line>>,
     },
 }
 
@@ -58,6 +61,8 @@ pub(crate) enum Next {
         close: bool,
         /// What the client may still send of a body that nobody reads.
         body: BodyLeft,
+        /// Why it is a refusal, if it is one.
+        refused: Option<Reason>,
     },
     /// Ask a node.
     Forward(Box<Forward>, Option<After>),
@@ -91,7 +96,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Settle {
     /// Waits until the session settled or ended, for the request to be decided on anew; else the answer to give.
-    pub(crate) async fn wait(self, worker: &Worker) -> Option<Vec<u8>> {
+    pub(crate) async fn wait(self, worker: &Worker) -> Option<(Vec<u8>, Reason)> {
         let changed = self.session.changed.notified();
         // A session that ended after it was looked up has nobody left to say that it changed.
         if self.session.route().is_some() || worker.shared.directory.get(self.session.id.as_str()).is_none() {
@@ -104,14 +109,15 @@ impl Settle {
         }
     }
 
-    fn refusal(&self, worker: &Worker) -> Vec<u8> {
+    fn refusal(&self, worker: &Worker) -> (Vec<u8>, Reason) {
         let to = To {
             class: self.bind,
             path: &self.path,
             keep_alive: false,
             head_only: self.head_only,
         };
-        refusal(worker, &ProxyError::NodeTimeout, to).0
+        let (bytes, answer) = refusal(worker, &ProxyError::NodeTimeout, to);
+        (bytes, answer.reason())
     }
 }
 
@@ -134,6 +140,7 @@ fn refuse(worker: &Worker, error: &ProxyError, to: To<'_>, body: BodyLeft) -> Ne
         bytes,
         close: answer.close,
         body,
+        refused: Some(answer.reason()),
     }
 }
 
@@ -166,6 +173,7 @@ fn unread(worker: &Worker, record: &ConnectionRecord, error: &ProxyError, bytes:
     Step::Next {
         next: refuse_unread(worker, record, error),
         used: bytes.len(),
+        line: Line::begin(record, bytes.len(), "", ""),
     }
 }
 
@@ -219,12 +227,17 @@ impl<'r> Request<'r> {
         let detected = self.detect(caller.as_ref());
         match self.dispatch(&detected, auth) {
             // The request is looked at once more when its session has settled.
-            Ok((next @ Next::Settle(_), _)) => Step::Next { next, used: 0 },
+            Ok((next @ Next::Settle(_), _)) => Step::Next {
+                next,
+                used: 0,
+                line: self.line(),
+            },
             Ok((next, body_here)) => {
                 self.record.traffic.requests.add(1);
                 Step::Next {
                     next,
                     used: self.head.len + body_here,
+                    line: self.line(),
                 }
             }
             Err(Halt::Body(needed)) => Step::More {
@@ -241,9 +254,16 @@ impl<'r> Request<'r> {
                 Step::Next {
                     next,
                     used: self.head.len + here,
+                    line: self.line(),
                 }
             }
         }
+    }
+
+    #[inline]
+    fn line(&self) -> Option<Box<Line>> {
+        let read = self.head.len + self.rest.len();
+        Line::begin(self.record, read, self.head.method, self.path)
     }
 
     fn caller(&self, tenant: &Tenant) -> Caller {
@@ -364,6 +384,7 @@ impl<'r> Request<'r> {
             fields: Handshake::node_fields(self.head),
             target: self.target(&detected.path),
             path: self.path.into(),
+            line: None,
         };
         Ok((Next::Handshake(Box::new(handshake)), 0))
     }
@@ -425,7 +446,13 @@ impl<'r> Request<'r> {
         let mut body = BodyLeft::new(self.head.framing);
         let here = body.take(self.rest).map_err(|_| ProxyError::BadBody)?;
         let close = !self.keep_alive || !body.is_done();
-        Ok((Next::Respond { bytes, close, body }, here))
+        let next = Next::Respond {
+            bytes,
+            close,
+            body,
+            refused: None,
+        };
+        Ok((next, here))
     }
 
     /// The connection's figures are listed under what the client has shown.
@@ -554,6 +581,7 @@ impl<'r> Request<'r> {
                 bytes,
                 close: !self.keep_alive,
                 body: BodyLeft::Length(0),
+                refused: None,
             },
             used,
         ))
@@ -613,6 +641,8 @@ impl<'r> Request<'r> {
             expects_continue: self.head.expect_continue,
             tenant: Arc::clone(tenant),
             path: self.path.into(),
+            answered: None,
+            retried: false,
         };
         Ok((Next::Forward(Box::new(forward), after), here))
     }

@@ -10,12 +10,13 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use lavalink_protocol::detect::{Binding, Class};
 use lavalink_protocol::generation::Generation;
+use lavalink_protocol::id::SessionId;
 use lavalink_protocol::info::Info;
 use lavalink_protocol::stats::Stats;
 use proxy_core::binding::{BindingSettings, Bindings, Caller};
 use proxy_core::health::{Signal, Transition};
 use proxy_core::limits::Connections;
-use proxy_core::placement::{self, NoNode, Want, Wanted};
+use proxy_core::placement::{self, Choice, NoNode, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
 use proxy_core::session::migration::MigrationBudget;
 use tokio::sync::mpsc;
@@ -23,10 +24,12 @@ use tokio::sync::mpsc;
 use crate::config::GatewayConfig;
 use crate::error::{ProxyError, Refusals};
 use crate::node::Node;
+use crate::observed::Observations;
+use crate::players::Asked;
 use crate::session::directory::{Directory, SessionEntry};
 use crate::session::keys::ResumeKeys;
 use crate::transport::tls::TlsError;
-use crate::usage::{ClientLedger, ClientUsage, NodeLedger, Totals, Traffic};
+use crate::usage::{ClientLedger, ClientUsage, Closed, NodeLedger, SessionLedger, Totals, Traffic};
 use crate::worker::WorkerMessage;
 
 /// See the module.
@@ -45,6 +48,10 @@ pub struct Shared {
     pub node_ledgers: Vec<Vec<Arc<NodeLedger>>>,
     /// What probes moved, by node; part of the node side.
     pub probe_ledger: Vec<Arc<Traffic>>,
+    /// What became of sessions.
+    pub session_ledger: SessionLedger,
+    /// What was seen of nodes lately.
+    pub observed: Observations,
     /// When the proxy started.
     pub started: Instant,
     /// Which node knows a v3 resume key.
@@ -64,6 +71,8 @@ pub struct Shared {
     /// Workers that still have connections or sessions once a shutdown began.
     busy_workers: AtomicUsize,
     workers: Vec<mpsc::Sender<WorkerMessage>>,
+    /// What was asked of nodes for people to look at.
+    pub(crate) asked: Asked,
 }
 
 impl Shared {
@@ -92,6 +101,8 @@ impl Shared {
                 .map(|_| nodes.iter().map(|_| Arc::default()).collect())
                 .collect(),
             probe_ledger: nodes.iter().map(|_| Arc::default()).collect(),
+            session_ledger: SessionLedger::default(),
+            observed: Observations::new(nodes.len()),
             started: now,
             resume_keys: Mutex::default(),
             undecided: AtomicUsize::new(0),
@@ -105,6 +116,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             busy_workers: AtomicUsize::new(threads),
             workers,
+            asked: Asked::default(),
             nodes,
             config,
         })
@@ -154,14 +166,40 @@ impl Shared {
     /// The client side's figures of this moment, all views from one reading.
     pub fn client_usage(&self) -> ClientUsage {
         let mut usage = ClientUsage::default();
-        self.client_ledgers.iter().for_each(|ledger| ledger.collect(&mut usage));
+        let mut reading = usage.begin();
+        self.client_ledgers
+            .iter()
+            .for_each(|ledger| ledger.read(&mut reading, None));
+        reading.end();
         usage
     }
 
-    /// The node side's figures of one node, probes included, and how many links it has.
+    /// Brings an earlier reading up to date, which costs a fraction of a new one, and takes the connections that were
+    /// closed meanwhile: what all closed and all live ones carried is the sum of each view, to the byte. One reader may
+    /// do this; for others there are [`client_usage`](Self::client_usage) and its copies.
+    pub fn read_clients(&self, usage: &mut ClientUsage, closed: &mut Closed) {
+        let mut reading = usage.begin();
+        self.client_ledgers
+            .iter()
+            .for_each(|ledger| ledger.read(&mut reading, Some(closed)));
+        reading.end();
+    }
+
+    /// The connections that were closed since they were taken last. Kept in bounded number for a reader that may not be
+    /// there; taking them is for one reader.
+    pub fn take_closed(&self) -> Closed {
+        let mut closed = Closed::default();
+        self.client_ledgers
+            .iter()
+            .for_each(|ledger| ledger.take_closed(&mut closed));
+        closed
+    }
+
+    /// The node side's figures of one node, probes and what people asked for included, and how many links it has.
     pub fn node_usage(&self, node: NodeId) -> (Totals, usize) {
         let index = usize::from(node.0);
         let mut sum = (self.probe_ledger[index].totals(), 0);
+        sum.0 += self.asked.totals(node);
         for worker in &self.node_ledgers {
             let (totals, links) = worker[index].totals();
             sum.0 += totals;
@@ -221,7 +259,9 @@ impl Shared {
     }
 
     pub(crate) fn log_transition(&self, node: NodeId, transition: Option<Transition>) {
-        if let Some(Transition { from, to, why, .. }) = transition {
+        if let Some(transition) = transition {
+            self.observed.state_changed(node, &transition);
+            let Transition { from, to, why, .. } = transition;
             let name = &self.nodes[usize::from(node.0)].name;
             tracing::info!(node = %name, %from, %to, %why, "node changed its state");
         }
@@ -257,22 +297,30 @@ impl Shared {
         allowed: Allowed<'_>,
     ) -> Result<NodeId, ProxyError> {
         self.choose(class, source, &[], allowed, placement::choose_request)
+            .map(|choice| choice.node)
     }
 
-    /// A node for a new session, other than those that just failed.
+    /// A node for a new session, other than those that just failed. The session's id is known before only where the
+    /// proxy issues it.
     pub(crate) fn choose_session(
         &self,
         class: Class,
         failed: &[NodeId],
         allowed: Allowed<'_>,
+        session: Option<&SessionId>,
     ) -> Result<NodeId, ProxyError> {
-        self.choose(class, None, failed, allowed, placement::choose_session)
+        let choice = self.choose(class, None, failed, allowed, placement::choose_session)?;
+        let pool = self.pool();
+        let score = pool.get(choice.node).map(|node| placement::score(node, Instant::now()));
+        self.observed.placed(&choice, score, session);
+        Ok(choice.node)
     }
 
     /// Another node for a request that the first one failed.
     pub(crate) fn choose_other(&self, class: Class, failed: NodeId, allowed: Allowed<'_>) -> Option<NodeId> {
         self.choose(class, None, &[failed], allowed, placement::choose_request)
             .ok()
+            .map(|choice| choice.node)
     }
 
     fn choose(
@@ -281,8 +329,8 @@ impl Shared {
         source: Option<&str>,
         exclude: &[NodeId],
         allowed: Allowed<'_>,
-        policy: fn(&PoolSnapshot, &Want<'_>, &mut fastrand::Rng, Instant) -> Result<placement::Choice, NoNode>,
-    ) -> Result<NodeId, ProxyError> {
+        policy: fn(&PoolSnapshot, &Want<'_>, &mut fastrand::Rng, Instant) -> Result<Choice, NoNode>,
+    ) -> Result<Choice, ProxyError> {
         let want = Want {
             generation: match class {
                 Class::V4 => Wanted::V4,
@@ -296,9 +344,7 @@ impl Shared {
             near: &[],
             lacks_channel: false,
         };
-        policy(&self.snapshot.load(), &want, &mut fastrand::Rng::new(), Instant::now())
-            .map(|choice| choice.node)
-            .map_err(ProxyError::NoNode)
+        policy(&self.snapshot.load(), &want, &mut fastrand::Rng::new(), Instant::now()).map_err(ProxyError::NoNode)
     }
 
     // --- version memory ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ use crate::session::directory::SessionEntry;
 use crate::session::start::Returning;
 use crate::session::v4::READY_DELAY;
 use crate::shared::Shared;
-use crate::usage::ClientLedger;
+use crate::usage::{ClientLedger, Ended};
 
 /// Messages from other threads that may wait for a worker; asks are rare, so a full queue means a stuck worker.
 pub(crate) const INBOX: usize = 4096;
@@ -60,6 +60,15 @@ pub(crate) enum Stop {
     Shutdown,
     /// An operator wants the client gone.
     Disconnect,
+}
+
+impl From<Stop> for Ended {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Shutdown => Self::Shutdown,
+            Stop::Disconnect => Self::Operator,
+        }
+    }
 }
 
 thread_local! {

@@ -494,6 +494,9 @@ pub(crate) struct Log {
     pub(crate) level: String,
     /// `"human"` for reading, `"json"` for collecting: one object a line. Both go to standard error.
     pub(crate) format: LogFormat,
+    /// One line for each request and one for the end of each session, under the target `access` and whatever `level`
+    /// says. Worth it where requests have to be traced; a busy proxy writes a lot.
+    pub(crate) access: bool,
 }
 
 impl Default for Log {
@@ -501,6 +504,7 @@ impl Default for Log {
         Self {
             level: "info".to_owned(),
             format: LogFormat::Human,
+            access: false,
         }
     }
 }

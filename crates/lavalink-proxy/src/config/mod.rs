@@ -184,6 +184,8 @@ pub(crate) struct Log {
     pub(crate) level: String,
     /// Human or JSON.
     pub(crate) format: LogFormat,
+    /// Write the access log.
+    pub(crate) access: bool,
 }
 
 /// A client password with its rights.

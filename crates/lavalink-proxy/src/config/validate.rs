@@ -253,6 +253,7 @@ impl Check {
         Log {
             level: log.level.clone(),
             format: log.format,
+            access: log.access,
         }
     }
 }

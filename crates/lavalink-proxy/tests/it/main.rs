@@ -5,12 +5,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod access_log;
 mod auth;
 mod counting;
 mod detection;
 mod health;
 mod hostile;
 mod late;
+mod observed;
 mod rest;
 mod scripted;
 mod session;

@@ -56,6 +56,10 @@ pub(crate) struct Forward {
     pub(crate) tenant: Arc<Tenant>,
     /// The path as the client sent it, for the error object.
     pub(crate) path: Box<str>,
+    /// The status that the client was given, once it was.
+    pub(crate) answered: Option<u16>,
+    /// Another node had failed it before.
+    pub(crate) retried: bool,
 }
 
 /// A finished exchange.
@@ -107,7 +111,6 @@ impl Forward {
     /// Carries the request out.
     pub(crate) async fn run(&mut self, worker: &Rc<Worker>, client: &mut Client) -> Result<Served, Failed> {
         let mut fresh = false;
-        let mut tried_other = false;
         loop {
             let pool = worker.pool(self.node);
             let under_way = pool.node.gauges.request();
@@ -129,7 +132,7 @@ impl Forward {
                 Attempt::Stale => ProxyError::NodeClosed,
                 Attempt::NodeFailed(error) => error,
             };
-            let other = (self.safe && self.any_node && !tried_other && worker.shared.config.retry)
+            let other = (self.safe && self.any_node && !self.retried && worker.shared.config.retry)
                 .then(|| {
                     worker
                         .shared
@@ -138,7 +141,7 @@ impl Forward {
                 .flatten();
             let Some(other) = other else { return Err(error.into()) };
             tracing::debug!(from = %pool.node.name, to = %worker.pool(other).node.name, %error, "request is tried on another node");
-            tried_other = true;
+            self.retried = true;
             fresh = false;
             self.node = other;
             self.request.readdress(&worker.pool(other).node);
@@ -179,7 +182,10 @@ impl Forward {
             pool.ledger.rest.answered(relay.status);
         }
         match outcome {
-            Ok(()) => client.record.traffic.answered(relay.status),
+            Ok(()) => {
+                client.record.traffic.answered(relay.status);
+                self.answered = Some(relay.status);
+            }
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);

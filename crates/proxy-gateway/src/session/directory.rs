@@ -81,6 +81,8 @@ impl Drop for WriteGuard {
         self.entry.writes.of(self.guild).fetch_sub(1, Ordering::AcqRel);
     }
 }
+/// No node has this number.
+const NOWHERE: u16 = u16::MAX;
 
 /// One session, as requests and the admin API see it.
 #[derive(Debug)]
@@ -109,6 +111,8 @@ pub struct SessionEntry {
     route: ArcSwapOption<Route>,
     spread: ArcSwapOption<Spread>,
     writes: WritesUnderWay,
+    /// The node of the last route, also when there is none any more; `NOWHERE` before the first.
+    last_node: AtomicU16,
     /// Told when the route changes, for requests that came before it.
     pub(crate) changed: Notify,
     settings: Mutex<Settings>,
@@ -160,6 +164,7 @@ impl SessionEntry {
             route: ArcSwapOption::empty(),
             spread: ArcSwapOption::empty(),
             writes: WritesUnderWay::default(),
+            last_node: AtomicU16::new(NOWHERE),
             changed: Notify::new(),
             settings: Mutex::default(),
         }
@@ -190,11 +195,17 @@ impl SessionEntry {
     }
 
     pub(crate) fn set_route(&self, route: Option<Route>) {
+        if let Some(route) = &route {
+            self.last_node.store(route.node.0, Ordering::Relaxed);
+        }
         self.route.store(route.map(Arc::new));
         self.changed.notify_waiters();
     }
 
     pub(crate) fn set_routes(&self, primary: Option<Arc<Route>>, spread: Option<Spread>) {
+        if let Some(route) = &primary {
+            self.last_node.store(route.node.0, Ordering::Relaxed);
+        }
         self.spread.store(spread.map(Arc::new));
         self.route.store(primary);
         self.changed.notify_waiters();
@@ -229,6 +240,12 @@ impl SessionEntry {
     /// Whether no player update of the guild is under way.
     pub(crate) fn is_quiet(&self, guild: GuildId) -> bool {
         self.writes.of(guild).load(Ordering::Acquire) == 0
+    }
+
+    /// The node that requests go to, or went to last.
+    pub fn last_node(&self) -> Option<NodeId> {
+        let node = self.last_node.load(Ordering::Relaxed);
+        (node != NOWHERE).then_some(NodeId(node))
     }
 
     /// Live players, as far as the session's requests and answers told.

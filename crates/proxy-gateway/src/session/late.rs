@@ -25,6 +25,7 @@ use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::local;
 use crate::shared::Shared;
+use crate::usage::Ended;
 use crate::worker::{Ask, Mailbox, Stop, Worker};
 
 /// Frames that are held back for the node until the version is known.
@@ -35,11 +36,12 @@ pub(crate) async fn start(
     worker: Rc<Worker>,
     mut client: Client,
     stop: Rc<Mailbox<Stop>>,
-    handshake: Box<Handshake>,
+    mut handshake: Box<Handshake>,
     user: UserId,
 ) {
     let class = worker.shared.config.default_class;
-    if start::write_switching(&worker, &mut client, &start::switching(class, &handshake.accept, false))
+    let answer = start::switching(class, &handshake.accept, false);
+    if start::write_switching(&worker, &mut client, &answer, &mut handshake, None)
         .await
         .is_err()
     {
@@ -48,7 +50,7 @@ pub(crate) async fn start(
     worker.pause().await;
     let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
     let caller = handshake.caller(&client, user);
-    client.record.set_session(entry.id.as_str().into());
+    client.record.set_session(&entry);
     let asks = worker.session_opened(entry.id.clone());
     worker.shared.undecided_opened(&caller, &entry);
     let mut waiting = Waiting {
@@ -64,8 +66,14 @@ pub(crate) async fn start(
     worker.shared.undecided_closed(&caller, &waiting.entry);
     match decided {
         Decided::Class(class) => Box::pin(go_on(worker, waiting, handshake, user, caller, class)).await,
-        Decided::Gone => end(&worker, waiting, None).await,
-        Decided::Closed(code) => end(&worker, waiting, Some((code, ""))).await,
+        Decided::Gone(how) => {
+            waiting.side.client.record.ends(how);
+            end(&worker, waiting, None).await;
+        }
+        Decided::Closed(code) => {
+            waiting.side.client.record.ends(Ended::ClientClosed);
+            end(&worker, waiting, Some((code, ""))).await;
+        }
         Decided::Close(cause) => close(&worker, waiting, cause).await,
     }
 }
@@ -73,6 +81,7 @@ pub(crate) async fn start(
 /// Ends a socket for a reason of the proxy's.
 async fn close(worker: &Rc<Worker>, waiting: Waiting, cause: CloseCause) {
     worker.shared.refusals.count_close(cause);
+    waiting.side.client.record.ends(cause.into());
     let listens = !matches!(cause, CloseCause::SlowClient | CloseCause::HalfOpen);
     end(worker, waiting, listens.then(|| cause.code())).await;
 }
@@ -103,7 +112,7 @@ async fn go_on(
     waiting.entry.bind(class);
     waiting.side.client.relabel(&handshake.tenant.name, Some(class));
     let opened: Result<(), ProxyError> = match class {
-        Class::V4 => match start::open_link(&worker, &handshake.tenant, &handshake.fields).await {
+        Class::V4 => match start::open_link(&worker, &handshake.tenant, &waiting.entry.id, &handshake.fields).await {
             Ok((node, socket, node_session)) => {
                 let route = super::directory::Route {
                     link: LinkId(0),
@@ -175,7 +184,7 @@ struct Waiting {
 enum Decided {
     Class(Class),
     /// The client is gone without a word.
-    Gone,
+    Gone(Ended),
     /// The client closed; this code is the answer.
     Closed(u16),
     /// The proxy closes.
@@ -238,7 +247,7 @@ impl Waiting {
                 ..
             } = &mut *self.side;
             match out.poll_flush(cx, &mut client.stream) {
-                Poll::Ready(Err(_)) => return Poll::Ready(Decided::Gone),
+                Poll::Ready(Err(_)) => return Poll::Ready(Decided::Gone(Ended::ClientReset)),
                 Poll::Pending if out.len() > shared.config.client_queue_bytes => {
                     return Poll::Ready(Decided::Close(CloseCause::SlowClient));
                 }
@@ -260,7 +269,8 @@ impl Waiting {
             let fed = match read {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(Some(fed))) => fed,
-                Poll::Ready(_) => return Poll::Ready(Decided::Gone),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Decided::Gone(Ended::ClientClosed)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Decided::Gone(Ended::ClientReset)),
             };
             let Hold {
                 pongs, invalid, closed, ..

@@ -23,10 +23,12 @@ use super::directory::{NewSession, Route, SessionEntry};
 use super::frames::{Frame, Inbound, Sink};
 use super::v4::{self, Begin};
 use super::{late, tunnel};
+use crate::access::{Line, Outcome};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::respond::{self, To};
 use crate::rest::ask;
+use crate::usage::Ended;
 use crate::worker::{Ask, Mailbox, Stop, Worker};
 
 /// A session or tunnel is tried on so many nodes before its client is refused.
@@ -56,6 +58,8 @@ pub(crate) struct Handshake {
     pub(crate) target: Box<str>,
     /// The path as the client sent it, for the error object.
     pub(crate) path: Box<str>,
+    /// The request's line in the access log.
+    pub(crate) line: Option<Box<Line>>,
 }
 
 impl Handshake {
@@ -81,6 +85,13 @@ impl Handshake {
         let query = self.target.find('?').map_or("", |at| &self.target[at..]);
         self.target = format!("{path}{query}").into();
         self.class = Some(class);
+    }
+
+    /// Writes the request's line, once it is answered: by a node that took the socket, or with a refusal.
+    pub(crate) fn log(&mut self, worker: &Worker, client: &Client, outcome: Outcome) {
+        if let Some(line) = self.line.take() {
+            line.end(&worker.shared, &client.record, outcome);
+        }
     }
 
     fn to(&self) -> To<'_> {
@@ -109,7 +120,7 @@ impl Returning {
         let stop = worker.connection_opened(client.record.id);
         let worker = Rc::clone(worker);
         if worker.is_stopping() {
-            let refused = async move { refuse(&worker, client, &ProxyError::ShuttingDown, &handshake).await };
+            let refused = async move { refuse(&worker, client, &ProxyError::ShuttingDown, &mut handshake).await };
             tokio::task::spawn_local(refused);
         } else {
             tokio::task::spawn_local(run(worker, client, stop, handshake));
@@ -118,11 +129,11 @@ impl Returning {
 }
 
 /// Takes over the client's connection.
-pub(crate) async fn run(worker: Rc<Worker>, client: Client, stop: Rc<Mailbox<Stop>>, handshake: Box<Handshake>) {
+pub(crate) async fn run(worker: Rc<Worker>, client: Client, stop: Rc<Mailbox<Stop>>, mut handshake: Box<Handshake>) {
     let class = handshake.class;
     client.relabel(&handshake.tenant.name, class);
     let Some(user) = handshake.user else {
-        return refuse_user(&worker, client, &handshake).await;
+        return refuse_user(&worker, client, &mut handshake).await;
     };
     match class {
         Some(Class::V4) => start_v4(worker, client, stop, handshake, user).await,
@@ -136,7 +147,7 @@ async fn start_v4(
     worker: Rc<Worker>,
     client: Client,
     stop: Rc<Mailbox<Stop>>,
-    handshake: Box<Handshake>,
+    mut handshake: Box<Handshake>,
     user: UserId,
 ) {
     if let Some(entry) = resumable(&worker, &handshake, user) {
@@ -151,9 +162,10 @@ async fn start_v4(
         Some(Class::V4),
     )));
     let mut client = client;
-    match open_link(&worker, &handshake.tenant, &handshake.fields).await {
+    match open_link(&worker, &handshake.tenant, &entry.id, &handshake.fields).await {
         Ok((node, socket, node_session)) => {
-            if write_switching(&worker, &mut client, &switching(Class::V4, &handshake.accept, false))
+            let answer = switching(Class::V4, &handshake.accept, false);
+            if write_switching(&worker, &mut client, &answer, &mut handshake, Some(node))
                 .await
                 .is_err()
             {
@@ -172,7 +184,7 @@ async fn start_v4(
             );
             v4::spawn(worker, begin);
         }
-        Err(error) => refuse(&worker, client, &error, &handshake).await,
+        Err(error) => refuse(&worker, client, &error, &mut handshake).await,
     }
 }
 
@@ -192,7 +204,7 @@ fn register(
         node_session: node_session.clone(),
     }));
     worker.shared.directory.insert(Arc::clone(&entry));
-    client.record.set_session(entry.id.as_str().into());
+    client.record.set_session(&entry);
     let asks = worker.session_opened(entry.id.clone());
     let side = Box::new(ClientSide::new(worker, client, stop));
     Begin {
@@ -232,13 +244,14 @@ pub(crate) fn new_session(worker: &Worker, handshake: &Handshake, user: UserId, 
 pub(crate) async fn open_link(
     worker: &Rc<Worker>,
     tenant: &Tenant,
+    session: &SessionId,
     fields: &[u8],
 ) -> Result<(NodeId, NodeSocket, NodeSessionId), ProxyError> {
     let mut failed = Vec::new();
     loop {
         let node = worker
             .shared
-            .choose_session(Class::V4, &failed, tenant.nodes.as_deref())?;
+            .choose_session(Class::V4, &failed, tenant.nodes.as_deref(), Some(session))?;
         let error = match open_link_on(worker, node, fields).await {
             Ok((socket, session)) => return Ok((node, socket, session)),
             Err(error) => error,
@@ -323,18 +336,41 @@ pub(crate) fn switching(class: Class, accept: &[u8; 28], resumed: bool) -> Vec<u
 ///
 /// # Errors
 /// When the client is gone, or takes longer to read it than it had to send its request's head.
-pub(crate) async fn write_switching(worker: &Worker, client: &mut Client, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) async fn write_switching(
+    worker: &Worker,
+    client: &mut Client,
+    bytes: &[u8],
+    handshake: &mut Handshake,
+    node: Option<NodeId>,
+) -> std::io::Result<()> {
     let work = async {
         client.stream.write_all(bytes).await?;
         client.stream.flush().await
     };
-    timeout(worker.shared.config.header_timeout, work).await??;
-    client.record.traffic.answered(101);
-    Ok(())
+    let written = timeout(worker.shared.config.header_timeout, work).await;
+    let written = written.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    match &written {
+        Ok(()) => client.record.traffic.answered(101),
+        Err(_) => client.record.ends(Ended::ClientReset),
+    }
+    let status = written.is_ok().then_some(101);
+    let outcome = Outcome {
+        status,
+        node,
+        ..Outcome::default()
+    };
+    handshake.log(worker, client, outcome);
+    written
 }
 
 /// Writes the last bytes of a connection and says that nothing follows, as far as the client takes it.
-async fn write_last(worker: &Worker, mut client: Client, bytes: &[u8]) {
+async fn write_last(
+    worker: &Worker,
+    mut client: Client,
+    bytes: &[u8],
+    handshake: &mut Handshake,
+    reason: &'static str,
+) {
     let id = client.record.id;
     let work = async {
         if client.stream.write_all(bytes).await.is_ok() {
@@ -343,26 +379,29 @@ async fn write_last(worker: &Worker, mut client: Client, bytes: &[u8]) {
         client.stream.shutdown().await.ok();
     };
     timeout(worker.shared.config.header_timeout, work).await.ok();
+    handshake.log(worker, &client, Outcome::own(respond::status_of(bytes), Some(reason)));
     worker.connection_closed(id);
 }
 
 /// Answers a handshake that cannot be served.
-pub(crate) async fn refuse(worker: &Worker, client: Client, error: &ProxyError, handshake: &Handshake) {
+pub(crate) async fn refuse(worker: &Worker, client: Client, error: &ProxyError, handshake: &mut Handshake) {
     let (bytes, answer) = respond::error(error, handshake.to());
     worker.shared.refusals.count(&answer);
+    client.record.ends(Ended::Refused(answer.reason()));
     tracing::info!(connection = client.record.id, %error, reason = answer.reason, "handshake refused");
-    write_last(worker, client, &bytes).await;
+    write_last(worker, client, &bytes, handshake, answer.reason).await;
 }
 
 /// Lavalink accepts a `User-Id` that is no number and closes the socket with 1011.
-async fn refuse_user(worker: &Worker, client: Client, handshake: &Handshake) {
+async fn refuse_user(worker: &Worker, client: Client, handshake: &mut Handshake) {
     let class = handshake.class.unwrap_or(Class::V4);
     let cause = CloseCause::UserIdNotNumeric;
     worker.shared.refusals.count_close(cause);
+    client.record.ends(cause.into());
     let mut bytes = switching(class, &handshake.accept, false);
     let (code, reason) = cause.code();
     ws::write_frame(&mut bytes, Opcode::Close, &ws::close_payload(code, reason));
-    write_last(worker, client, &bytes).await;
+    write_last(worker, client, &bytes, handshake, cause.reason().name()).await;
 }
 
 /// After a resume every player gets one `playerUpdate`, made from the node's own answer.

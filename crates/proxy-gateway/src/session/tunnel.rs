@@ -17,6 +17,7 @@ use proxy_core::binding::Caller;
 use proxy_core::health::Signal;
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
 use proxy_core::session::LinkId;
+use proxy_core::session::machine::EndReason;
 use proxy_core::tenant::Tenant;
 
 use super::client::{ClientSide, MAX_PONGS, Unwritable, close_slowly};
@@ -25,11 +26,12 @@ use super::directory::{Route, SessionEntry};
 use super::frames::{Frame, Inbound, Outbound, Sink};
 use super::liveness::{Beat, Pulse};
 use super::start::{self, Handshake};
+use crate::access;
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
 use crate::shared::lock;
 use crate::transport::Stream;
-use crate::usage::LinkRecord;
+use crate::usage::{Ended, LinkRecord};
 use crate::worker::{Mailbox, Stop, Worker};
 
 /// Handshakes are tried on so many nodes.
@@ -42,19 +44,20 @@ pub(crate) async fn start(
     worker: Rc<Worker>,
     mut client: Client,
     stop: Rc<Mailbox<Stop>>,
-    handshake: Box<Handshake>,
+    mut handshake: Box<Handshake>,
     user: UserId,
     class: Class,
 ) {
     let (node, socket) = match open(&worker, &handshake, class).await {
         Ok(opened) => opened,
-        Err(error) => return start::refuse(&worker, client, &error, &handshake).await,
+        Err(error) => return start::refuse(&worker, client, &error, &mut handshake).await,
     };
     // A client may send its first requests as soon as it has the 101, and they must find out what it speaks.
     let (caller, binding) = (handshake.caller(&client, user), binding(&handshake, class));
     worker.shared.socket_opened(&caller, binding);
     let switching = start::switching(class, &handshake.accept, socket.resumed == Some(true));
-    if start::write_switching(&worker, &mut client, &switching).await.is_err() {
+    let written = start::write_switching(&worker, &mut client, &switching, &mut handshake, Some(node)).await;
+    if written.is_err() {
         worker.shared.socket_closed(&caller, binding);
         return worker.connection_closed(client.record.id);
     }
@@ -115,7 +118,9 @@ pub(crate) async fn open(
     loop {
         let node = match sticky.take() {
             Some(node) => node,
-            None => worker.shared.choose_session(class, &failed, tenant.nodes.as_deref())?,
+            None => worker
+                .shared
+                .choose_session(class, &failed, tenant.nodes.as_deref(), None)?,
         };
         let pool = worker.pool(node);
         pool.node.gauges.placed(1);
@@ -182,15 +187,39 @@ struct About {
 
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// The client's socket is gone or said goodbye with this code.
+enum End {
+    /// The client said goodbye with this code, or 1006: without a word.
     Client(u16),
+    /// The client's socket broke.
+    ClientLost,
     /// The node closed with this code.
     Node(u16),
     /// The node's socket broke.
     NodeLost,
     /// The proxy closes it.
     Proxy(CloseCause),
+}
+
+impl End {
+    /// How the client's connection ends by it.
+    fn of_connection(self) -> Ended {
+        match self {
+            Self::Client(_) => Ended::ClientClosed,
+            Self::ClientLost => Ended::ClientReset,
+            Self::Node(_) => Ended::NodeClosed,
+            Self::NodeLost => Ended::LinkLost,
+            Self::Proxy(cause) => cause.into(),
+        }
+    }
+
+    /// Why the session is over, in the words of sessions that the proxy owns where they have one.
+    fn of_session(self) -> &'static str {
+        match self {
+            Self::Client(_) | Self::ClientLost => EndReason::ClientGone.name(),
+            Self::Node(_) | Self::NodeLost => EndReason::LinkLost.name(),
+            Self::Proxy(cause) => Ended::from(cause).name(),
+        }
+    }
 }
 
 impl Tunnel {
@@ -242,9 +271,9 @@ impl Tunnel {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(stop) = self.side.stop.poll_take(cx) {
-            return Poll::Ready(Ended::Proxy(match stop {
+            return Poll::Ready(End::Proxy(match stop {
                 Stop::Shutdown => CloseCause::Shutdown,
                 Stop::Disconnect => CloseCause::Disconnected,
             }));
@@ -259,9 +288,9 @@ impl Tunnel {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Beat::Ping) => self.ping(cx),
                 // The node first: while it takes nothing, the client is not read and its answer is not seen.
-                Poll::Ready(Beat::Check) if self.node.unanswered => return Poll::Ready(Ended::NodeLost),
+                Poll::Ready(Beat::Check) if self.node.unanswered => return Poll::Ready(End::NodeLost),
                 Poll::Ready(Beat::Check) if self.side.unanswered && !self.is_paused() => {
-                    return Poll::Ready(Ended::Proxy(CloseCause::HalfOpen));
+                    return Poll::Ready(End::Proxy(CloseCause::HalfOpen));
                 }
                 Poll::Ready(Beat::Check) => {}
             }
@@ -283,11 +312,11 @@ impl Tunnel {
         self.node.out.write(cx, &mut self.node.socket, &masked).ok();
     }
 
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let side = &mut *self.side;
         match side.poll_flush(cx, self.worker.shared.config.client_queue_bytes) {
-            Poll::Ready(Err(Unwritable::Gone)) => return Poll::Ready(Some(Ended::Client(1006))),
-            Poll::Ready(Err(Unwritable::Slow)) => return Poll::Ready(Some(Ended::Proxy(CloseCause::SlowClient))),
+            Poll::Ready(Err(Unwritable::Gone)) => return Poll::Ready(Some(End::ClientLost)),
+            Poll::Ready(Err(Unwritable::Slow)) => return Poll::Ready(Some(End::Proxy(CloseCause::SlowClient))),
             _ => {}
         }
         if self.is_paused() {
@@ -312,7 +341,8 @@ impl Tunnel {
         };
         let (fed, passed) = match read {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(Ended::Client(1006))),
+            Poll::Ready(Ok(None)) => return Poll::Ready(Some(End::Client(1006))),
+            Poll::Ready(Err(_)) => return Poll::Ready(Some(End::ClientLost)),
             Poll::Ready(Ok(Some(done))) => done,
         };
         side.unanswered = false;
@@ -320,17 +350,17 @@ impl Tunnel {
         node.record.traffic.messages_out.add(passed.messages);
         side.out.write(cx, &mut side.client.stream, &passed.pongs).ok();
         Poll::Ready(match (fed.err().or(passed.invalid), passed.closed) {
-            (Some(error), _) => Some(Ended::Proxy(CloseCause::Protocol(error.close_code()))),
-            (None, Some(code)) => Some(Ended::Client(code)),
-            (None, None) if passed.failed => Some(Ended::NodeLost),
+            (Some(error), _) => Some(End::Proxy(CloseCause::Protocol(error.close_code()))),
+            (None, Some(code)) => Some(End::Client(code)),
+            (None, None) if passed.failed => Some(End::NodeLost),
             (None, None) => None,
         })
     }
 
-    fn poll_node(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+    fn poll_node(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let node = &mut self.node;
         if let Poll::Ready(Err(_)) = node.out.poll_flush(cx, &mut node.socket) {
-            return Poll::Ready(Some(Ended::NodeLost));
+            return Poll::Ready(Some(End::NodeLost));
         }
         let (side, about, inbound) = (&mut *self.side, &mut self.about, &mut node.inbound);
         let waited = side.out.len();
@@ -351,7 +381,7 @@ impl Tunnel {
         };
         let (fed, passed) = match read {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(Ended::NodeLost)),
+            Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Some(End::NodeLost)),
             Poll::Ready(Ok(Some(done))) => done,
         };
         side.spare(side.out.len().saturating_sub(waited));
@@ -362,18 +392,18 @@ impl Tunnel {
             node.out.write(cx, &mut node.socket, &passed.pongs).ok();
             // More than ops alone can make wait: it sends pings and reads no answers.
             if node.out.len() > 2 * NODE_QUEUE + self.worker.shared.config.max_client_message {
-                return Poll::Ready(Some(Ended::NodeLost));
+                return Poll::Ready(Some(End::NodeLost));
             }
         }
         Poll::Ready(match (fed, passed.closed) {
-            (Err(_), _) => Some(Ended::NodeLost),
-            (Ok(()), Some(code)) => Some(Ended::Node(code)),
-            (Ok(()), None) if passed.failed => Some(Ended::Client(1006)),
+            (Err(_), _) => Some(End::NodeLost),
+            (Ok(()), Some(code)) => Some(End::Node(code)),
+            (Ok(()), None) if passed.failed => Some(End::ClientLost),
             (Ok(()), None) => None,
         })
     }
 
-    async fn finish(mut self, end: Ended) {
+    async fn finish(mut self, end: End) {
         let shared = &self.worker.shared;
         shared.socket_closed(&self.caller, self.binding);
         shared.note_pool(|pool| pool.link_closed(self.about.node, self.about.link_key()));
@@ -383,15 +413,24 @@ impl Tunnel {
             entry.changed.notify_waiters();
         }
         tracing::debug!(connection = self.about.connection, ?end, "tunnel ended");
+        self.side.client.record.ends(end.of_connection());
+        if let Some(entry) = &self.about.entry {
+            shared.session_ledger.ended(entry, end.of_session());
+            if access::enabled() {
+                let carried = self.side.client.record.traffic.totals();
+                access::session_ended(shared, entry, carried, end.of_session());
+            }
+        }
         let (to_client, to_node) = match end {
-            Ended::Client(code) => ((code, ""), code),
-            Ended::Node(code) => ((code, ""), code),
-            Ended::NodeLost => {
+            End::Client(code) => ((code, ""), code),
+            End::ClientLost => ((1006, ""), 1006),
+            End::Node(code) => ((code, ""), code),
+            End::NodeLost => {
                 shared.signal(self.about.node, Signal::LinkLost);
                 shared.refusals.count_close(CloseCause::LinkLost);
                 (CloseCause::LinkLost.code(), 1001)
             }
-            Ended::Proxy(cause) => {
+            End::Proxy(cause) => {
                 shared.refusals.count_close(cause);
                 (cause.code(), 1001)
             }
@@ -405,7 +444,7 @@ impl Tunnel {
             })
             .await;
         }
-        if to_client.0 == 1006 || matches!(end, Ended::Proxy(CloseCause::SlowClient | CloseCause::HalfOpen)) {
+        if to_client.0 == 1006 || matches!(end, End::Proxy(CloseCause::SlowClient | CloseCause::HalfOpen)) {
             return self.worker.connection_closed(self.about.connection);
         }
         farewell.clear();
@@ -476,6 +515,7 @@ impl About {
             node_session: NodeSessionId::from(ready.session_id.as_str()),
         };
         if let Some(alias) = &self.alias {
+            self.worker.shared.session_ledger.opened(alias);
             alias.set_route(Some(route));
             self.entry = Some(Arc::clone(alias));
             return false;
@@ -491,8 +531,9 @@ impl About {
         };
         let entry = Arc::new(SessionEntry::new(new));
         entry.set_route(Some(route));
-        record.set_session(entry.id.as_str().into());
+        record.set_session(&entry);
         self.worker.shared.directory.insert(Arc::clone(&entry));
+        self.worker.shared.session_ledger.opened(&entry);
         self.entry = Some(entry);
         true
     }

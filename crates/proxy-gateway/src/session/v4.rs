@@ -31,10 +31,11 @@ use super::frames::{Inbound, Outbound};
 use super::liveness::{Beat, Pulse};
 use super::relay::Relay;
 use super::start;
+use crate::access::{self, Carried, Outcome};
 use crate::error::CloseCause;
 use crate::local;
 use crate::transport::deadline::Deadline;
-use crate::usage::LinkRecord;
+use crate::usage::{Ended, LinkRecord};
 use crate::worker::{Ask, Mailbox, Stop, Worker, mail_count};
 
 /// Between a 101 and the `ready` after it: some clients lose a frame that arrives in the same read as the 101.
@@ -88,6 +89,7 @@ pub(crate) struct Session {
     /// The client sent a close frame.
     said_goodbye: bool,
     ended: Option<EndReason>,
+    carried: Carried,
     /// What the client is told in place of what the machine says.
     farewell: Option<(u16, &'static str)>,
 }
@@ -180,6 +182,7 @@ impl Session {
             &mut effects,
         );
         worker.shared.socket_opened(&caller, Binding { class: Class::V4, base });
+        worker.shared.session_ledger.opened(&entry);
         Self {
             pulse: Pulse::new(config.ping_interval, config.ping_timeout),
             due: tokio::time::Instant::now(),
@@ -199,6 +202,7 @@ impl Session {
             ready_sent,
             said_goodbye: false,
             ended: None,
+            carried: Carried::default(),
             farewell: None,
             worker,
         }
@@ -315,6 +319,7 @@ impl Session {
     /// Takes the client's socket out of the session, and out of the version memory.
     fn detach_client(&mut self) -> Option<Box<ClientSide>> {
         let side = self.side.take()?;
+        self.carried.add(&side.client.record);
         self.worker.shared.socket_closed(&self.caller, self.binding());
         Some(side)
     }
@@ -369,7 +374,7 @@ impl Session {
             match stop {
                 Stop::Shutdown => self.shut_down(),
                 Stop::Disconnect => {
-                    self.worker.shared.refusals.count_close(CloseCause::Disconnected);
+                    self.note_close(CloseCause::Disconnected);
                     let (code, reason) = CloseCause::Disconnected.code();
                     self.close_client(cx, code, reason);
                     self.client_lost();
@@ -379,8 +384,21 @@ impl Session {
         busy
     }
 
+    /// Counts why the client's socket is going to be closed.
+    fn note_close(&self, cause: CloseCause) {
+        self.worker.shared.refusals.count_close(cause);
+        self.note_end(cause.into());
+    }
+
+    /// Notes how the client's connection ends; what was noted first stays.
+    fn note_end(&self, how: Ended) {
+        if let Some(side) = &self.side {
+            side.client.record.ends(how);
+        }
+    }
+
     fn shut_down(&mut self) {
-        self.worker.shared.refusals.count_close(CloseCause::Shutdown);
+        self.note_close(CloseCause::Shutdown);
         self.handle(Input::Shutdown { keep: false });
     }
 
@@ -389,7 +407,7 @@ impl Session {
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
         }
-        let start::Returning { client, handshake } = returning;
+        let start::Returning { client, mut handshake } = returning;
         let stop = self.worker.connection_opened(client.record.id);
         let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
         if side
@@ -401,11 +419,13 @@ impl Session {
             )
             .is_err()
         {
+            side.client.record.ends(Ended::ClientReset);
             self.worker.connection_closed(side.client.record.id);
             return;
         }
         side.client.record.traffic.answered(101);
-        side.client.record.set_session(self.entry.id.as_str().into());
+        handshake.log(&self.worker, &side.client, Outcome::own(101, None));
+        side.client.record.set_session(&self.entry);
         self.returning = Some(side);
         self.ready_at.set(READY_DELAY);
         self.due = tokio::time::Instant::now();
@@ -420,6 +440,7 @@ impl Session {
             // The end of the parking that is over now.
             self.wake.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
+            self.worker.shared.session_ledger.resumed(&self.entry);
             self.worker.shared.socket_opened(&self.caller, self.binding());
             self.handle(Input::ClientBack);
             // `ready` and what was queued leave before anything that the link brings.
@@ -480,7 +501,7 @@ impl Session {
 
     fn check(&mut self) {
         if self.side.as_ref().is_some_and(|side| side.unanswered) {
-            self.worker.shared.refusals.count_close(CloseCause::HalfOpen);
+            self.note_close(CloseCause::HalfOpen);
             self.client_lost();
         }
         if self.link.as_ref().is_some_and(|link| link.unanswered) {
@@ -499,6 +520,8 @@ impl Session {
     // --- the client's socket -----------------------------------------------------------------------------------------
 
     fn client_lost(&mut self) {
+        // Every other cause was noted before.
+        self.note_end(Ended::ClientReset);
         if let Some(side) = self.detach_client() {
             self.worker.connection_closed(side.client.record.id);
         }
@@ -506,14 +529,17 @@ impl Session {
         self.take_settings();
         self.handle(Input::ClientLost { ours: false });
         self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
+        if self.machine.is_parked() {
+            self.worker.shared.session_ledger.parked(&self.entry);
+        }
     }
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(side) = &mut self.side else { return false };
         if let Poll::Ready(Err(why)) = side.poll_flush(cx, self.worker.shared.config.client_queue_bytes) {
             if why == Unwritable::Slow {
-                self.worker.shared.refusals.count_close(CloseCause::SlowClient);
                 tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
+                self.note_close(CloseCause::SlowClient);
             }
             self.client_lost();
             return true;
@@ -530,7 +556,12 @@ impl Session {
         match read {
             Poll::Pending => return false,
             Poll::Ready(Ok(Ok(true))) => side.unanswered = false,
-            Poll::Ready(Ok(Ok(false)) | Err(_)) => {
+            Poll::Ready(Ok(Ok(false))) => {
+                self.note_end(Ended::ClientClosed);
+                self.client_lost();
+                return true;
+            }
+            Poll::Ready(Err(_)) => {
                 self.client_lost();
                 return true;
             }
@@ -547,6 +578,7 @@ impl Session {
             None => {}
             Some(End::Binary) => self.refuse_frame(cx, 1003),
             Some(End::Close(code)) => {
+                self.note_end(Ended::ClientClosed);
                 self.said_goodbye = true;
                 self.close_client(cx, code, "");
                 self.client_lost();
@@ -558,7 +590,7 @@ impl Session {
     /// The client sent what no client of Lavalink sends.
     fn refuse_frame(&mut self, cx: &mut Context<'_>, code: u16) {
         let cause = CloseCause::Protocol(code);
-        self.worker.shared.refusals.count_close(cause);
+        self.note_close(cause);
         self.close_client(cx, code, cause.code().1);
         self.client_lost();
     }
@@ -572,7 +604,7 @@ impl Session {
         if why == LinkLoss::Broken {
             self.worker.shared.signal(link.node, Signal::LinkLost);
         }
-        self.worker.shared.refusals.count_close(CloseCause::LinkLost);
+        self.note_close(CloseCause::LinkLost);
         // For now a session does not survive its link: a plugin's code for its client is what ends one.
         self.farewell = Some(match why {
             LinkLoss::Closed { code } if may_be_sent(code) => (code, "closed by the node"),
@@ -662,6 +694,7 @@ impl Session {
     fn finish(&mut self) {
         let reason = self.ended.unwrap_or(EndReason::ClientGone);
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
+        self.worker.shared.session_ledger.ended(&self.entry, reason.name());
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
         // A request that waits for it is decided on without it.
@@ -678,7 +711,11 @@ impl Session {
             let mut frame = Vec::new();
             ws::write_frame(&mut frame, Opcode::Close, &farewell);
             side.out.hold(frame);
+            side.client.record.ends(Ended::SessionEnded);
             tokio::task::spawn_local(close_slowly(Rc::clone(&self.worker), side));
+        }
+        if access::enabled() {
+            access::session_ended(&self.worker.shared, &self.entry, self.carried.totals(), reason.name());
         }
     }
 }

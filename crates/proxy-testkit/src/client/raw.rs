@@ -134,10 +134,14 @@ impl RawClient {
     /// Reads until `pattern` has come; returns everything up to its end, or `None` when it did not come in time.
     pub async fn read_until(&mut self, pattern: &[u8], deadline: Duration) -> Option<Vec<u8>> {
         let deadline = Instant::now() + deadline;
+        let mut seen = 0;
         loop {
-            if let Some(at) = self.buffer.windows(pattern.len()).position(|window| window == pattern) {
-                return Some(self.buffer.drain(..at + pattern.len()).collect());
+            // What was looked through is not looked through again: long messages come in many pieces.
+            let mut fresh = self.buffer[seen..].windows(pattern.len());
+            if let Some(at) = fresh.position(|window| window == pattern) {
+                return Some(self.buffer.drain(..seen + at + pattern.len()).collect());
             }
+            seen = (self.buffer.len() + 1).saturating_sub(pattern.len()).max(seen);
             if self.fill(deadline).await != Fill::More {
                 return None;
             }

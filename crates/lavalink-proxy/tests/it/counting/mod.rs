@@ -1,10 +1,11 @@
-//! What the proxy counts, against what the kernel counts (TCP_INFO), to the byte: client side (`kinds`), the views that
-//! must sum up to the same (`sums`), and the node side (`nodes`).
+//! What the proxy counts, against what the kernel counts (TCP_INFO), to the byte: client side (`kinds`), how each
+//! connection ends (`ends`), the views that must sum up to the same (`sums`), and the node side (`nodes`).
 //!
 //! The kernel's sequence numbers count the SYN and the FIN as one byte each; these two are taken off. Bytes that reached
 //! the proxy's kernel and were never read are no bytes to the proxy: only connections that it closes without reading to
 //! their end have any.
 
+mod ends;
 mod kinds;
 mod nodes;
 mod sums;
@@ -41,7 +42,12 @@ impl Stage {
         );
         let proxy = ProxyUnderTest::builder(&[&v4, &v3])
             .tls_listener(&ca)
-            .configure(|config| config.max_body_bytes = 64 * 1024)
+            .configure(|config| {
+                config.max_body_bytes = 64 * 1024;
+                // So many clients on one thread may need their time before they say something.
+                config.header_timeout = Duration::from_secs(60);
+                config.idle_timeout = Duration::from_secs(60);
+            })
             .start()
             .await;
         Self { proxy, ca, v4, v3 }
@@ -140,8 +146,9 @@ impl<S: Socket> Wire<S> {
             let read = timeout(SOON, self.socket.read_buf(&mut self.received)).await;
             assert!(
                 matches!(read, Ok(Ok(1..))),
-                "{read:?} instead of {:?}",
-                String::from_utf8_lossy(pattern)
+                "{read:?} instead of {:?}, connection {}",
+                String::from_utf8_lossy(pattern),
+                self.record.ended()
             );
         }
     }

@@ -88,14 +88,14 @@ async fn the_bytes_to_and_from_a_node_equal_the_kernels() {
 }
 
 /// Copies both ways between the proxy and a node, and keeps every accepted socket to ask it later.
-struct Relay {
-    address: SocketAddr,
+pub(super) struct Relay {
+    pub(super) address: SocketAddr,
     sockets: Arc<Mutex<Vec<OwnedFd>>>,
     accepting: JoinHandle<()>,
 }
 
 impl Relay {
-    async fn start(node: SocketAddr) -> Self {
+    pub(super) async fn start(node: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let sockets = Arc::<Mutex<Vec<OwnedFd>>>::default();
@@ -117,8 +117,16 @@ impl Relay {
         }
     }
 
+    /// Bytes that were sent to the proxy, acknowledged or not, and over how many connections.
+    pub(super) fn sent(&self) -> (u64, u64) {
+        let sockets = self.sockets.lock().unwrap();
+        let infos = sockets.iter().map(|socket| tcp_info(socket).unwrap());
+        let sent = infos.map(|info| info.bytes_sent - info.bytes_retrans).sum();
+        (sent, sockets.len() as u64)
+    }
+
     /// Bytes to and from the proxy over all connections; `None` while one is just closing.
-    fn kernel(&self) -> Option<(u64, u64)> {
+    pub(super) fn kernel(&self) -> Option<(u64, u64)> {
         let mut sum = (0, 0);
         for socket in &*self.sockets.lock().unwrap() {
             let info = tcp_info(socket).unwrap();

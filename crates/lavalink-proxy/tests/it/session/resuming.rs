@@ -195,7 +195,7 @@ async fn a_parked_session_whose_node_dies_cannot_be_resumed() {
 async fn a_session_that_misses_more_than_its_queue_holds_is_given_up() {
     let node = sim_v4().await;
     let proxy = ProxyUnderTest::builder(&[&node])
-        .configure(|config| config.sessions.queue.messages = 10)
+        .configure(|config| std::sync::Arc::make_mut(&mut config.sessions).queue.messages = 10)
         .start()
         .await;
     let _client = parked(&proxy, 60).await;
