@@ -1,6 +1,7 @@
 //! How the proxy ends: what clients are told, what may finish, and with which code the program ends. The command line
 //! itself is tested in `cli.rs`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proxy_testkit::client::{Ended, Protocol, Rest};
@@ -112,6 +113,25 @@ async fn passwords_are_never_logged() {
     assert!(said.contains("lavalink-proxy stops"), "{said}");
     for secret in [PASSWORD, node.password(), "an-attempted-password", "token-1"] {
         assert!(!said.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_closes_the_store_and_a_kill_is_told_of_at_the_next_start() {
+    let node = sim_v4().await;
+    let config = ProxyProgram::config("", &[&node]);
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut was_killed = false;
+    for signal in ["TERM", "KILL", "TERM", "TERM"] {
+        let mut program = ProxyProgram::start_in(Arc::clone(&folder), &config);
+        program.address().await;
+        let said = program.said();
+        assert_eq!(said.contains("the proxy was not shut down"), was_killed, "{said}");
+        program.signal(signal);
+        program.wait_exit(SOON).await;
+        was_killed = signal == "KILL";
+        let log = std::fs::metadata(folder.path().join("lavalink-proxy.db-wal"));
+        assert_eq!(log.is_ok_and(|log| log.len() > 0), was_killed, "after {signal}");
     }
 }
 

@@ -329,13 +329,17 @@ pub(crate) struct ProxyProgram {
     lines: Receiver<String>,
     /// What was read of `lines` so far.
     log: Vec<String>,
-    _folder: TempDir,
+    _folder: Arc<TempDir>,
 }
 
 impl ProxyProgram {
     /// Starts the program with this file.
     pub(crate) fn start(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), config)
+    }
+
+    /// Starts it in a folder where it may have run before.
+    pub(crate) fn start_in(folder: Arc<TempDir>, config: &str) -> Self {
         let file = folder.path().join("proxy.toml");
         std::fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_lavalink-proxy"))
