@@ -129,7 +129,7 @@ pub struct Figures {
     pub ok: u64,
     /// Requests answered with 4xx.
     pub client_error: u64,
-    /// Requests answered with 5xx, or not at all.
+    /// Requests answered with 5xx.
     pub server_error: u64,
     /// Connections accepted (links opened, for a node).
     pub connections_opened: u64,
@@ -265,12 +265,26 @@ impl Figures {
 
 impl From<Totals> for Figures {
     fn from(totals: Totals) -> Self {
+        // Named one by one, so that a new one is not forgotten here.
+        let Totals {
+            bytes_in,
+            bytes_out,
+            messages_in,
+            messages_out,
+            requests,
+            ok,
+            client_error,
+            server_error,
+        } = totals;
         Self {
-            bytes_in: totals.bytes_in,
-            bytes_out: totals.bytes_out,
-            messages_in: totals.messages_in,
-            messages_out: totals.messages_out,
-            requests: totals.requests,
+            bytes_in,
+            bytes_out,
+            messages_in,
+            messages_out,
+            requests,
+            ok,
+            client_error,
+            server_error,
             ..Self::default()
         }
     }
