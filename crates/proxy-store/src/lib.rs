@@ -1,5 +1,5 @@
-//! What outlives the process: usage history, the history of nodes and connections, alerts, API tokens and logins, in one
-//! SQLite file.
+//! What outlives the process: usage history, the history of nodes and connections, alerts, API tokens, logins and the
+//! identities of sessions, in one SQLite file.
 //!
 //! One thread owns the connection that writes; everybody else hands it work over a bounded queue ([`Store`]). There are
 //! two ways in. [`Store::record`] is for history: it never waits, is written in batches, and a `kill -9` loses at most
@@ -20,6 +20,7 @@ mod nodes;
 mod recorder;
 pub mod rollup;
 mod schema;
+mod sessions;
 mod settings;
 mod store;
 mod upkeep;
@@ -33,6 +34,7 @@ pub use error::StoreError;
 pub use figures::{Figures, Scope, UsageDelta, UsageKey};
 pub use nodes::{NodeChange, Probe, ProbeStep, Uptime};
 pub use recorder::{Reading, Recorder};
+pub use sessions::{KeptLink, KeptSession};
 pub use settings::{Retention, Settings};
 pub use store::{Pending, Record, Store, StoreHealth};
 pub use usage::query::{UsageHistory, UsagePoint, UsageSort, UsageTotal, UsageTotals, UsageTotalsQuery};

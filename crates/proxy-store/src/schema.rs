@@ -7,9 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::StoreError;
 
-const SCRIPTS: [&str; 2] = [
+const SCRIPTS: [&str; 3] = [
     include_str!("../migrations/001_history.sql"),
     include_str!("../migrations/002_people.sql"),
+    include_str!("../migrations/003_sessions.sql"),
 ];
 
 /// In the header of the file, so that no other program's database is taken for the store: "LPxy".

@@ -6,4 +6,5 @@ mod file;
 mod people;
 mod records;
 mod rig;
+mod sessions;
 mod usage;
