@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type Plugin } from "vite";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
 
 /** Where `npm run dev` finds a running proxy's admin listener. */
 const ADMIN = process.env.ADMIN_URL ?? "http://127.0.0.1:2334";
@@ -40,4 +41,4 @@ export default defineConfig({
   },
   server: { proxy: { "/api": { target: ADMIN, changeOrigin: true } } },
   test: { include: ["src/**/*.spec.ts"] },
-} as Parameters<typeof defineConfig>[0]);
+});

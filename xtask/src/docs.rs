@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::dashboard;
 use crate::workspace::{cargo, root};
 
 /// The documents, and what `lavalink-proxy generate` calls them.
@@ -20,7 +21,8 @@ pub(crate) fn write() -> Result<()> {
         std::fs::create_dir_all(path.parent().context("every document is in a folder")?)?;
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    Ok(())
+    // They follow from the description of the API. That they are current is a test of the dashboard's.
+    dashboard::types()
 }
 
 /// Fails if one of them differs from what would be written.

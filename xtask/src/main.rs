@@ -24,6 +24,7 @@ usage: cargo xtask <command>
   test                        install what the tests need and run all of them
   check                       what has to pass before a commit: format, clippy, generated documents, tests
   dashboard                   build the dashboard (with Node); the next build of the proxy embeds it
+  screenshots                 take the pictures of the dashboard in docs/images
   docs [--check]              write the generated documents (--check: say whether they are up to date)
   bench [options]             measure the proxy beside HAProxy and nginx; options go to `proxy-bench run`
 ";
@@ -46,6 +47,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["test"] => test::test(),
         ["check"] => check(),
         ["dashboard"] => dashboard::build(),
+        ["screenshots"] => dashboard::screenshots(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["bench", options @ ..] => bench::bench(options),

@@ -92,6 +92,18 @@ impl Outcome {
         }
     }
 
+    /// Takes a part that is not a test of cargo's and did not run.
+    pub(crate) fn skip(&mut self, reason: &str) {
+        self.skipped += 1;
+        self.reasons.push(reason.to_owned());
+    }
+
+    /// Takes a part that is not a test of cargo's and failed.
+    pub(crate) fn fail(&mut self, what: &str) {
+        self.failed += 1;
+        self.failures.push(what.to_owned());
+    }
+
     /// The reasons that this machine could do something about. That a registry does not hold a package is none of them.
     pub(crate) fn avoidable(&self) -> impl Iterator<Item = &String> {
         self.reasons

@@ -17,6 +17,7 @@ pub(crate) fn test() -> Result<()> {
     let setup = install()?;
     let mut outcome = Outcome::default();
     let ran = run_tests(&mut outcome)?;
+    dashboard::test(&mut outcome)?;
     report(&outcome);
     setup?;
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");

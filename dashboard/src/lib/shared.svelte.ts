@@ -19,7 +19,8 @@ export const shared = {
       asked = true;
       void api.get<Settings>("settings").then(({ data }) => {
         settings = data;
-        asked = data !== undefined;
+        // It may only be for now that it is not to be had.
+        if (!data) setTimeout(() => (asked = false), 30_000);
       });
     }
     return settings;
