@@ -1,7 +1,15 @@
-// Asking the proxy. Addresses are relative to the page, so that both may be below a path prefix.
+// Asking the proxy, by the types that are made from its own description. Addresses are relative to the page, so that
+// both may be below a path prefix.
+
+import createClient from "openapi-fetch";
+import type { paths } from "./schema";
+
+/** What stands for an answer that never came; no HTTP server uses it. */
+const NO_ANSWER = 599;
 
 /** The header tells the proxy that no form of a foreign page sent this, and that no browser box should ask for a login. */
-const HEADERS = { "X-Requested-With": "dashboard" };
+export const api = createClient<paths>({ baseUrl: ".", headers: { "X-Requested-With": "dashboard" } });
+api.use({ onError: () => new Response(null, { status: NO_ANSWER }) });
 
 export interface Problem {
   /** 0 when there was no answer. */
@@ -12,41 +20,15 @@ export interface Problem {
 }
 
 export interface Answer<T> {
-  data?: T;
+  data?: T | undefined;
   error?: unknown;
-  response?: Response;
+  response: Response;
 }
 
-async function ask<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-  let response: Response;
-  try {
-    response = await fetch(`./api/v1/${path}`, {
-      method,
-      headers: body === undefined ? HEADERS : { ...HEADERS, "Content-Type": "application/json" },
-      body: body === undefined ? null : JSON.stringify(body),
-    });
-  } catch (error) {
-    return { error };
-  }
-  const text = await response.text().catch(() => "");
-  let parsed: unknown;
-  try {
-    parsed = text === "" ? {} : JSON.parse(text);
-  } catch {
-    parsed = { message: text.slice(0, 200) };
-  }
-  return response.ok ? { data: parsed as T, response } : { error: parsed, response };
-}
-
-export const api = {
-  get: <T>(path: string) => ask<T>("GET", path),
-  post: <T = unknown>(path: string, body?: unknown) => ask<T>("POST", path, body),
-  delete: <T = unknown>(path: string) => ask<T>("DELETE", path),
-};
-
-/** What to tell a person about an answer that was none. */
-export function problemOf(error: unknown, response: Response | undefined): Problem {
-  if (!response) return { status: 0, message: "The proxy does not answer." };
+/** What to tell a person about an answer that is a refusal or none; null when all is well. */
+export function problemOf({ error, response }: Answer<unknown>): Problem | null {
+  if (response.ok) return null;
+  if (response.status === NO_ANSWER) return { status: 0, message: "The proxy does not answer." };
   const message = (error as { message?: unknown } | undefined)?.message;
   const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
   return {
@@ -54,4 +36,22 @@ export function problemOf(error: unknown, response: Response | undefined): Probl
     message: typeof message === "string" && message !== "" ? message : `The proxy answered ${response.status}.`,
     ...(Number.isFinite(retryAfter) ? { retryAfter } : {}),
   };
+}
+
+/** The same for a dialog, which only shows the words. */
+export async function failureOf(answer: Promise<Answer<unknown>>): Promise<string | null> {
+  return problemOf(await answer)?.message ?? null;
+}
+
+/** A resource by its address. */
+export async function get<T>(path: string): Promise<Answer<T>> {
+  // The client's types know the resources one by one; here the caller says what it is.
+  const answer = await api.GET(`/api/v1/${path}` as "/api/v1/overview");
+  return answer as unknown as Answer<T>;
+}
+
+/** A change by its address. */
+export async function post<T>(path: string): Promise<Answer<T>> {
+  const answer = await api.POST(`/api/v1/${path}` as "/api/v1/logout");
+  return answer as unknown as Answer<T>;
 }

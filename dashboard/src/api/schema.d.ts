@@ -59,6 +59,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch resources
+         * @description Server-sent events: at once a `snapshot` of each watched resource, then once a second a `delta` of each that changed,
+         *     and a `tick`. A slow reader gets newer values, never a queue. The stream ends with the login. At most 64 streams are
+         *     open at once.
+         */
+        get: operations["getEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a login session
+         * @description The answer sets the cookie `lavalink_proxy`. A login session that the request shows ends. After a few wrong passwords
+         *     an address has to wait, longer each time: 429 with `Retry-After`.
+         */
+        post: operations["postLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the login session of the cookie
+         * @description Event streams that it opened end too.
+         */
+        post: operations["postLogout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who am I */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes": {
         parameters: {
             query?: never;
@@ -162,6 +242,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All API tokens */
+        get: operations["getTokens"];
+        put?: never;
+        /** Make an API token */
+        post: operations["postTokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API token */
+        delete: operations["deleteTokensId"];
         options?: never;
         head?: never;
         patch?: never;
@@ -308,6 +423,20 @@ export interface components {
              */
             opened: number;
         };
+        /** @description A user and its password. */
+        Credentials: {
+            /** Format: password */
+            password: string;
+            /** @description `admin` if left out. */
+            user?: string | null;
+        };
+        /** @description The data of the event `delta`. */
+        DeltaEvent: {
+            /** @description A merge patch (RFC 7396) of the value that the client has. */
+            patch: unknown;
+            /** Format: int32 */
+            watch: number;
+        };
         /** @description What became of a wish to disconnect. */
         Disconnected: {
             id: string;
@@ -317,6 +446,17 @@ export interface components {
             name: string;
             /** @description The state then in force. */
             state: components["schemas"]["NodeState"];
+        };
+        /** @description The data of the event `error`: the resource cannot be had at the moment. */
+        ErrorEvent: {
+            message: string;
+            /**
+             * Format: int32
+             * @description As a GET would have it.
+             */
+            status: number;
+            /** Format: int32 */
+            watch: number;
         };
         /** @description Per second. */
         Flow: {
@@ -383,6 +523,37 @@ export interface components {
              * @description Milliseconds.
              */
             uptime: number;
+        };
+        /**
+         * @description How somebody logged in.
+         * @enum {string}
+         */
+        LoginMethod: "cookie" | "basic" | "token";
+        /** @description A new token. */
+        MadeToken: components["schemas"]["Token"] & {
+            /** @description What is sent as `Authorization: Bearer ...`. It is shown this once and not kept. */
+            token: string;
+        };
+        /** @description Who somebody is here, and what that allows. */
+        Me: {
+            method: components["schemas"]["LoginMethod"];
+            role: components["schemas"]["Role"];
+            /** @description All that is allowed, what is implied included. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description The user, or the name of the token. */
+            user: string;
+        };
+        /** @description A token that is wanted. */
+        NewToken: {
+            /**
+             * Format: int32
+             * @description Left out: it never ends.
+             */
+            expiresInDays?: number | null;
+            /** @description What it is for; 1 to 64 characters that no other token has. */
+            name: string;
+            /** @description At least one. */
+            scopes: components["schemas"]["Scope"][];
         };
         /** @description What is known of one node. */
         Node: components["schemas"]["Traffic"] & {
@@ -625,6 +796,16 @@ export interface components {
             /** Format: int32 */
             status: number;
         };
+        /**
+         * @description What people are.
+         * @enum {string}
+         */
+        Role: "viewer" | "admin";
+        /**
+         * @description One thing that can be allowed. `admin` implies the others.
+         * @enum {string}
+         */
+        Scope: "read" | "metrics" | "operate" | "admin";
         /** @description One session as its client sees it. */
         Session: {
             clientName?: string | null;
@@ -660,11 +841,53 @@ export interface components {
             parked: number;
             total: number;
         };
+        /**
+         * @description The data of the event `snapshot`: the resource as a GET answers it, but that lists of entries with a name (`id`, `name`,
+         *     `ip`, `tenant`, `guildId` or `key`) are `{"$order": [names], "$rows": {name: entry}}`, and what is null is left out.
+         */
+        SnapshotEvent: {
+            value: unknown;
+            /**
+             * Format: int32
+             * @description Which of the watched resources, counted from 0.
+             */
+            watch: number;
+        };
         /** @description One tenant; `none` is what came before a password. */
         TenantUsage: components["schemas"]["Traffic"] & {
             /** @description Open now. */
             connections: number;
             tenant: string;
+        };
+        /** @description The data of the event `tick`, which comes each second, also when nothing changed. */
+        TickEvent: {
+            /**
+             * Format: int64
+             * @description Of the reading that the values are made from.
+             */
+            at: number;
+        };
+        /** @description A token, but for what lets in. */
+        Token: {
+            /** Format: int64 */
+            createdAt: number;
+            /**
+             * Format: int64
+             * @description Null if it never ends.
+             */
+            expiresAt?: number | null;
+            id: string;
+            /**
+             * Format: int64
+             * @description To the minute; null if it was never used.
+             */
+            lastUsedAt?: number | null;
+            name: string;
+            scopes: components["schemas"]["Scope"][];
+        };
+        /** @description All tokens, oldest first. */
+        TokenList: {
+            items: components["schemas"]["Token"][];
         };
         /** @description What something carried so far and carries now. `in` is what the proxy received. */
         Traffic: {
@@ -796,6 +1019,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Disconnected"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getEvents: {
+        parameters: {
+            query: {
+                /** @description A resource with its query, relative to /api/v1, such as `connections?sort=-rate`; 1 to 6 of them */
+                watch: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Logged in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postLogout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The one who asks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             /** @description A refusal */
@@ -994,6 +1338,98 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
                 };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description With the token, which is shown this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    deleteTokensId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's number */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It lets nobody in any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A refusal */
             default: {

@@ -1,12 +1,20 @@
-// What the API answers, as the page uses it.
+// What the API answers, as the page uses it. The types come from the API's own description, but that everything in them
+// may be missing: a page may be older than its proxy, and each part of it shows what is there.
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Me = Schemas["Me"];
+export type Scope = Schemas["Scope"];
+export type TokenRow = Schemas["Token"];
+export type MadeToken = Schemas["MadeToken"];
 
 type Id = string;
 type Ms = number;
 
 export type NodeState = "healthy" | "degraded" | "down" | "draining" | "unknown";
 export type Level = "quiet" | "normal" | "high" | "extreme";
-
-export interface Me { user?: string; role?: string; method?: string; scopes?: string[] }
 
 export interface Page<T> { sampledAt?: Ms; matched?: number; offset?: number; limit?: number; items?: T[] }
 
@@ -96,9 +104,6 @@ export interface AlertRow {
 export interface AlertRule { name?: string; summary?: string; enabled?: boolean; parameters?: Record<string, unknown> | null }
 export interface AlertTest { results?: { target?: string; ok?: boolean; message?: string }[] }
 
-export interface TokenRow {
-  id?: Id; name?: string; scopes?: string[]; createdAt?: Ms; expiresAt?: Ms | null; lastUsedAt?: Ms | null; token?: string;
-}
 export interface Settings {
   version?: string; connection?: { host?: string | null; port?: number; tls?: boolean; url?: string | null };
   levels?: { name?: Level; from?: number }[]; history?: boolean; tenants?: string[]; alerts?: boolean; status?: boolean;

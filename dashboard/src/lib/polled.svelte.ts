@@ -1,6 +1,6 @@
 // What is asked for now and then rather than watched: history, whose newest part changes slowly.
 
-import { api, problemOf, type Problem } from "../api/client";
+import { problemOf, type Answer, type Problem } from "../api/client";
 import { session } from "./session.svelte";
 
 export interface Polled<T> {
@@ -10,15 +10,18 @@ export interface Polled<T> {
   again(): void;
 }
 
-/** Asks at once, when the path changes, and every so often while the page is seen. Zero: only once. */
-export function polled<T>(path: () => string | null, everyMs: () => number): Polled<T> {
+/**
+ * Asks at once, when the question changes, and every so often while the page is seen (0: only once). What the question
+ * depends on must be read while it is made, not while it is asked.
+ */
+export function polled<T>(question: () => (() => Promise<Answer<T>>) | null, everyMs: () => number): Polled<T> {
   let value = $state.raw<T | undefined>(undefined);
   let problem = $state.raw<Problem | undefined>(undefined);
   let loading = $state(true);
   let round = $state(0);
 
   $effect(() => {
-    const wanted = path();
+    const wanted = question();
     const every = everyMs();
     void round;
     if (wanted === null) {
@@ -31,12 +34,12 @@ export function polled<T>(path: () => string | null, everyMs: () => number): Pol
     loading = true;
     const ask = async () => {
       if (!document.hidden) {
-        const answer = await api.get<T>(wanted);
+        const answer = await wanted();
         if (!current) return;
         loading = false;
         if (answer.data !== undefined) value = answer.data;
-        else if (answer.response?.status === 401) void session.check();
-        problem = answer.data === undefined ? problemOf(answer.error, answer.response) : undefined;
+        if (answer.response.status === 401) void session.check();
+        problem = problemOf(answer) ?? undefined;
       }
       if (every > 0) timer = setTimeout(ask, every);
     };

@@ -17,6 +17,11 @@ export interface Range {
   fixed: boolean;
 }
 
+/** The query of a range that may have moved on since it was chosen. */
+export function queryOf(range: Range, now: number): { from: number; to?: number } {
+  return range.fixed ? { from: range.from, to: range.to } : { from: now - (range.to - range.from) };
+}
+
 /** Reads the range from the page's address; what makes no sense is the last hour. */
 export function rangeOf(params: Record<string, string>, now: number): Range {
   const [from, to] = [Number(params.from), Number(params.to)];

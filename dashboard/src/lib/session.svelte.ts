@@ -22,34 +22,34 @@ export const session = {
   },
   can(scope: "operate" | "admin"): boolean {
     if (!me) return false;
-    if (me.role === "admin" && !me.scopes) return true;
-    return (me.scopes ?? []).some((own) => own === scope || own === "admin");
+    return me.scopes.some((own) => own === scope || own === "admin");
   },
   /** Asks the proxy; also when a stream could not be had, which does not say why. */
   async check(): Promise<void> {
     const before = me;
-    const { data, error, response } = await api.get<Me>("me");
-    if (data) {
-      me = data;
+    const answer = await api.GET("/api/v1/me");
+    if (answer.data) {
+      me = answer.data;
       unreachable = null;
-    } else if (response?.status === 401) {
+    } else if (answer.response.status === 401) {
       expired = Boolean(before);
       me = null;
       unreachable = null;
     } else if (me === undefined) {
-      unreachable = problemOf(error, response);
+      unreachable = problemOf(answer);
     }
   },
   /** Returns what went wrong, if anything. */
   async login(user: string, password: string): Promise<Problem | null> {
-    const { data, error, response } = await api.post<Me>("login", { user: user || undefined, password });
-    if (!data) return problemOf(error, response);
-    me = data;
-    expired = false;
-    return null;
+    const answer = await api.POST("/api/v1/login", { body: { user: user || null, password } });
+    if (answer.data) {
+      me = answer.data;
+      expired = false;
+    }
+    return problemOf(answer);
   },
   async logout(): Promise<void> {
-    await api.post("logout");
+    await api.POST("/api/v1/logout");
     me = null;
     expired = false;
   },

@@ -1,6 +1,6 @@
 // What more than one view needs of the proxy: the overview, which is always watched, and its settings, read once.
 
-import { api } from "../api/client";
+import { get } from "../api/client";
 import type { Overview, Settings } from "../api/types";
 
 let overview = $state.raw<Overview | undefined>(undefined);
@@ -17,7 +17,7 @@ export const shared = {
   get settings(): Settings | undefined {
     if (!asked) {
       asked = true;
-      void api.get<Settings>("settings").then(({ data }) => {
+      void get<Settings>("settings").then(({ data }) => {
         settings = data;
         // It may only be for now that it is not to be had.
         if (!data) setTimeout(() => (asked = false), 30_000);
