@@ -170,7 +170,6 @@ export class Stack {
       `[admin]\nbind = "127.0.0.1:0"\npassword = ${text(ADMIN_PASSWORD)}\nviewer_password = ${text(VIEWER_PASSWORD)}\n`,
       `[store]\npath = ${text(join(this.folder, "store.db"))}\nflush_interval = "1s"\n`,
       '[health]\ninterval = "500ms"\n',
-      '[usage]\nlevels = ["100B/s", "10KB/s", "10MB/s"]\n',
       '[log]\nformat = "json"\n',
       ...["default", "bigbot"].map((name) => `[[tenants]]\nname = "${name}"\npassword = "${name}-password"\n`),
       ...nodes,
