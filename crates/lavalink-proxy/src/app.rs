@@ -41,6 +41,7 @@ impl App {
         let admin = config.admin.clone();
         let bind = admin.bind;
         let store = open_store(&config.store)?;
+        let (alerts, levels) = (config.alerts.clone(), config.levels);
         let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
         let admin = AdminConfig {
             password: admin.password,
@@ -49,6 +50,8 @@ impl App {
             session_timeout: admin.session_timeout,
             open_metrics: admin.open_metrics,
             store: Some(store.clone()),
+            alerts,
+            levels,
             ..AdminConfig::new(bind)
         };
         let admin = Admin::start(admin, Arc::clone(gateway.shared()))

@@ -7,6 +7,7 @@
 //! Start with `api`, the table of contents of what can be asked; `monitor` holds the figures that the answers are made
 //! from.
 
+mod alerts;
 mod api;
 mod assets;
 mod body;
@@ -29,15 +30,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use proxy_core::levels::Levels;
 use proxy_core::secret::Secret;
 use proxy_gateway::shared::Shared;
 use proxy_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use alerts::{AlertsConfig, WebhookConfig, WebhookKind, is_public, webhook_host};
 pub use login::cookie::SecureCookie;
 pub use login::password::{check_hash, hash as hash_password, is_hash};
 
+use alerts::Alerting;
 use events::Hub;
 use login::{Login, LoginConfig};
 use monitor::Monitor;
@@ -61,10 +65,14 @@ pub struct AdminConfig {
     pub session_timeout: Duration,
     /// `/metrics` wants no login.
     pub open_metrics: bool,
-    /// Where login sessions, tokens and history are kept; without it they end with the program.
+    /// Where login sessions, tokens, alerts and history are kept; without it they end with the program.
     pub store: Option<Store>,
     /// The settings in force, secrets masked, for `/api/v1/config`; without it that route answers 404.
     pub masked_config: Option<serde_json::Value>,
+    /// What is watched, and who is told; `None`: nothing.
+    pub alerts: Option<AlertsConfig>,
+    /// Where bandwidth levels begin.
+    pub levels: Levels,
 }
 
 impl AdminConfig {
@@ -79,6 +87,8 @@ impl AdminConfig {
             open_metrics: false,
             store: None,
             masked_config: None,
+            alerts: None,
+            levels: Levels::default(),
         }
     }
 }
@@ -157,10 +167,16 @@ struct App {
     login_failures: AtomicU64,
     open_metrics: bool,
     masked_config: Option<serde_json::Value>,
+    /// Without it nothing is watched.
+    alerting: Option<Alerting>,
+    levels: Levels,
 }
 
 impl App {
     fn new(config: AdminConfig, shared: Arc<Shared>) -> io::Result<(Self, Option<Secret>)> {
+        let wrong = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let alerting = config.alerts.map(|alerts| Alerting::new(alerts, config.store.clone()));
+        let alerting = alerting.transpose().map_err(wrong)?;
         let (login, new_password) = Login::new(LoginConfig {
             password: config.password,
             viewer_password: config.viewer_password,
@@ -175,6 +191,8 @@ impl App {
             login_failures: AtomicU64::new(0),
             open_metrics: config.open_metrics,
             masked_config: config.masked_config,
+            alerting,
+            levels: config.levels,
             shared,
         };
         Ok((app, new_password))
@@ -203,6 +221,7 @@ async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) 
     let (readings, read) = watch::channel(0);
     tokio::select! {
         () = monitor::run(Arc::clone(&app), readings) => {}
+        () = alerts::run(Arc::clone(&app)) => {}
         () = events::run(app, watchable, read) => {}
         () = server::serve(listener, router, server::Bounds::default(), stop) => {}
     }

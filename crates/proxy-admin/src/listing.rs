@@ -59,6 +59,20 @@ impl<S: Sync, F: DeserializeOwned + IntoParams> FromRequestParts<S> for Listing<
     }
 }
 
+/// The query of a list that has an order of its own; keys that are not known are refused here too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters<F>(pub(crate) F);
+
+impl<S: Sync, F: DeserializeOwned + IntoParams> FromRequestParts<S> for Filters<F> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let filters = F::into_params(|| None);
+        refuse_unknown(&parts.uri, filters.iter().map(|known| known.name.as_str()))?;
+        parse(&parts.uri).map(Self)
+    }
+}
+
 fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Query::try_from_uri(uri)
         .map(|Query(parsed)| parsed)

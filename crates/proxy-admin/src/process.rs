@@ -18,6 +18,14 @@ pub(crate) fn open_files() -> Option<u64> {
     Some((entries as u64).saturating_sub(1))
 }
 
+/// How many may be open before the system refuses more.
+pub(crate) fn open_files_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    // `unlimited` is no number.
+    line.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -32,5 +40,6 @@ mod tests {
         // Other tests of this process open files too.
         assert!(open_files().unwrap() >= before + 40);
         drop(held);
+        assert!(open_files_limit().is_none_or(|limit| limit >= before));
     }
 }

@@ -4,6 +4,7 @@
 //! Labels are bounded by the configuration (node, tenant) or by the program (version, reason, state, direction): never an
 //! address, a guild, a user agent or a path.
 
+mod alerts;
 mod families;
 
 use std::fmt;

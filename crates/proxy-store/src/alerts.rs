@@ -58,7 +58,8 @@ const COLUMNS: &str = "id, rule, subject, severity, text, value, threshold, rais
                        acknowledged_by";
 
 impl Store {
-    /// Raises an alert, or updates the open one of the same rule and subject, or clears it. Answers with the alert as it
+    /// Raises an alert, or updates the open one of the same rule and subject, or clears it. Another severity takes back
+    /// that somebody took note. Answers with the alert as it
     /// then is; `None` when there was none to clear.
     pub fn change_alert(&self, change: AlertChange) -> Pending<Option<Alert>> {
         self.commit(move |connection| {
@@ -72,7 +73,10 @@ impl Store {
             match open {
                 Some(id) => {
                     connection.execute(
-                        "UPDATE alert SET severity = ?2, text = ?3, value = ?4, threshold = ?5, updated = ?6,
+                        // Whoever took note of it when it was less bad has not seen this.
+                        "UPDATE alert SET acknowledged = CASE WHEN severity = ?2 THEN acknowledged END,
+                                          acknowledged_by = CASE WHEN severity = ?2 THEN acknowledged_by END,
+                                          severity = ?2, text = ?3, value = ?4, threshold = ?5, updated = ?6,
                                           cleared = CASE WHEN ?7 THEN ?6 END WHERE id = ?1",
                         params![
                             id,

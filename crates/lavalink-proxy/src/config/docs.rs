@@ -21,7 +21,8 @@ and `lavalink-proxy schema` prints its JSON schema for editors.
 
 - Every key can be set by the environment variable beside it, which wins over the file. `0` in a name is the number of
   the section, counted from 0. Lists may be written with commas or as in TOML. An empty variable counts as not set.
-- Times have a unit (`ms`, `s`, `m`, `h`, `d`), and so have sizes (`B`, `KiB`, `MiB`, `GiB`).
+- Times have a unit (`ms`, `s`, `m`, `h`, `d`), and so have sizes (`B`, `KiB`, `MiB`, `GiB`), rates (`KB/s`, `MB/s`, `GB/s`)
+  and volumes of traffic (`MB`, `GB`, `TB`).
 - Paths are relative to the folder of the file, or to the working directory where there is no file.
 - Every password may be in a file of its own (`password_file`), as Docker and systemd provide secrets.
 - Unknown keys are refused. A key marked *no effect yet* is accepted, and a warning says why.
@@ -105,16 +106,17 @@ pub(crate) fn example() -> String {
     {
         file.push('\n');
         comment(&mut file, &section.meaning);
-        file.push_str(&format!("{}\n", heading(section)));
+        let sign = if section.optional { "#" } else { "" };
+        file.push_str(&format!("{sign}{}\n", heading(section)));
         for key in &section.keys {
             file.push('\n');
-            example_key(&mut file, key);
+            example_key(&mut file, section, key);
         }
     }
     file
 }
 
-fn example_key(file: &mut String, key: &Key) {
+fn example_key(file: &mut String, section: &Section, key: &Key) {
     comment(file, &key.meaning);
     if let Some(reason) = &key.not_yet {
         comment(file, &format!("No effect yet: {reason}."));
@@ -124,7 +126,7 @@ fn example_key(file: &mut String, key: &Key) {
     if telling.is_none() && key.example.is_some() && !key.required {
         comment(file, "Default: none. For example:");
     }
-    let sign = if key.required { "" } else { "#" };
+    let sign = if key.required && !section.optional { "" } else { "#" };
     let value = shown.map(|value| inline(value, key)).unwrap_or_default();
     writeln!(file, "{sign}{} = {value}", key.name).expect("writing to a String does not fail");
 }

@@ -7,13 +7,15 @@
 //!
 //! Nothing here is used by the running proxy: `validate.rs` turns it into [`super::Config`].
 
+pub(crate) mod alerts;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Address, IpRange, OneOrMany, Period, Secret, Size, Version};
+use super::value::{Address, IpRange, OneOrMany, Period, Rate, Secret, Size, Version, Volume};
 
 /// The configuration of Lavalink Proxy. Every key has a default but the nodes' addresses and the passwords.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +35,10 @@ pub(crate) struct File {
     pub(crate) requests: Requests,
     /// Bounds on what clients may use together.
     pub(crate) limits: Limits,
+    /// How figures of usage are shown.
+    pub(crate) usage: Usage,
+    /// What is told to the operator when something is unusual.
+    pub(crate) alerts: alerts::Alerts,
     /// Discord bot tokens, for finding the voice channel that old client libraries do not send.
     pub(crate) discord: Discord,
     /// What is logged, and how.
@@ -454,6 +460,23 @@ pub(crate) struct Limits {
     pub(crate) connections_per_ip: usize,
 }
 
+/// `[usage]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Usage {
+    /// From which rates on (bytes, both ways) an address or a tenant counts as `normal`, `high` and `extreme`; below the
+    /// first it is `quiet`. The dashboard shows these levels; alerts have thresholds of their own.
+    pub(crate) levels: Vec<Rate>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            levels: vec![Rate::kilobytes(10), Rate::megabytes(1), Rate::megabytes(10)],
+        }
+    }
+}
+
 /// `[discord]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -532,6 +555,12 @@ pub(crate) struct Tenant {
     /// The names of the nodes that may serve this tenant. Empty: all.
     #[schemars(example = ["eu-1"])]
     pub(crate) nodes: Vec<String>,
+    /// How much the tenant should move in a calendar month (UTC), both ways together. Left out: no quota.
+    ///
+    /// Nothing is refused: an alert warns when most of it is used, and another time when all is. Trap: without a store
+    /// the count begins anew with the program.
+    #[schemars(example = &"500GB")]
+    pub(crate) quota: Option<Volume>,
 }
 
 impl Default for Tenant {
@@ -542,6 +571,7 @@ impl Default for Tenant {
             password_file: None,
             allow_node_admin: Vec::new(),
             nodes: Vec::new(),
+            quota: None,
         }
     }
 }
@@ -624,10 +654,11 @@ pub(crate) fn declared_order(section: &str) -> &'static [&'static str] {
         "health" => fields_of::<Health>(),
         "requests" => fields_of::<Requests>(),
         "limits" => fields_of::<Limits>(),
+        "usage" => fields_of::<Usage>(),
         "discord" => fields_of::<Discord>(),
         "log" => fields_of::<Log>(),
         "tenants" => fields_of::<Tenant>(),
         "nodes" => fields_of::<Node>(),
-        _ => &[],
+        _ => alerts::declared_order(section),
     }
 }

@@ -25,7 +25,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proxy_admin::SecureCookie;
+use proxy_admin::{AlertsConfig, SecureCookie};
+use proxy_core::levels::Levels;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
 use proxy_store::Retention;
@@ -54,6 +55,10 @@ pub(crate) struct Config {
     pub(crate) requests: Requests,
     /// Caps on connections; "no limit" is the largest number.
     pub(crate) limits: ConnectionLimits,
+    /// Where bandwidth levels begin.
+    pub(crate) levels: Levels,
+    /// What is watched and who is told; `None` where nothing is.
+    pub(crate) alerts: Option<AlertsConfig>,
     /// Logging.
     pub(crate) log: Log,
     /// At least one, with different names and passwords.

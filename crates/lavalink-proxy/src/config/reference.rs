@@ -15,6 +15,8 @@ pub(crate) struct Section {
     pub(crate) path: String,
     /// Whether it is written in double brackets and may appear several times.
     pub(crate) repeated: bool,
+    /// Whether most files do without it, though a key in it is required.
+    pub(crate) optional: bool,
     /// What it is for.
     pub(crate) meaning: String,
     /// Its keys in the order of their declaration.
@@ -114,6 +116,7 @@ fn section(path: &str, repeated: bool, schema: &Json) -> Section {
     let mut section = Section {
         path: path.to_owned(),
         repeated,
+        optional: false,
         meaning: text(schema),
         keys: Vec::new(),
         sections: Vec::new(),
@@ -130,6 +133,7 @@ fn section(path: &str, repeated: bool, schema: &Json) -> Section {
         } else if property["items"]["properties"].is_object() {
             let mut list = self::section(&inner, true, &property["items"]);
             list.meaning = text(property);
+            list.optional = property["x-optional"] == true;
             section.sections.push(list);
         } else {
             section.keys.push(key(name, property));

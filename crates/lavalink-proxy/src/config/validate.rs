@@ -3,6 +3,7 @@
 //! Types and units were checked by `read.rs`. Each check here notes its mistake and goes on; what is built from a value
 //! that was refused is never used, since [`super::load`] returns a `Config` only where there is no mistake at all.
 
+mod alerts;
 mod listeners;
 mod node_url;
 mod nodes;
@@ -47,6 +48,8 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
         health: check.health(&file.health),
         requests: check.requests(&file.requests),
         limits: limits(&file.limits),
+        levels: check.levels(&file.usage),
+        alerts: check.alerts(&file),
         log: check.log(&file.log),
         tenants,
         nodes,

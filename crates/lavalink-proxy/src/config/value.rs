@@ -22,6 +22,14 @@ pub(crate) struct Period(pub(crate) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) usize);
 
+/// Bytes per second, with its unit: `"512B/s"`, `"100KB/s"`, `"10MB/s"`, `"1GB/s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) u64);
+
+/// A number of bytes that something moves, with its unit: `"100MB"`, `"500GB"`, `"2TB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Volume(pub(crate) u64);
+
 /// An IP address and port to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
@@ -134,6 +142,67 @@ impl fmt::Display for Size {
     }
 }
 
+// === Rate and Volume ===
+
+/// Traffic is counted in thousands, as providers do; what the program holds in memory is not.
+const TRAFFIC_UNITS: [(&str, u64); 5] = [
+    ("B", 1),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+impl Rate {
+    /// So many KB/s.
+    pub(crate) const fn kilobytes(count: u64) -> Self {
+        Self(count * 1_000)
+    }
+
+    /// So many MB/s.
+    pub(crate) const fn megabytes(count: u64) -> Self {
+        Self(count * 1_000_000)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.strip_suffix("/s")
+            .and_then(|bytes| number_with_unit(bytes, &TRAFFIC_UNITS))
+            .map(Self)
+            .ok_or_else(|| format!("expected a rate with its unit, such as \"100KB/s\" or \"10MB/s\", got {text:?}"))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", Volume(self.0))
+    }
+}
+
+impl FromStr for Volume {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        number_with_unit(text, &TRAFFIC_UNITS)
+            .map(Self)
+            .ok_or_else(|| format!("expected a volume with its unit, such as \"100MB\" or \"500GB\", got {text:?}"))
+    }
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let largest = TRAFFIC_UNITS
+            .iter()
+            .rev()
+            .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
+        let (name, factor) = largest.copied().unwrap_or(TRAFFIC_UNITS[0]);
+        write!(f, "{}{name}", self.0 / factor)
+    }
+}
+
 /// Reads `12unit` as 12 times the factor of the unit; `None` for anything else, overflow included.
 fn number_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -214,6 +283,8 @@ macro_rules! text_value {
 
 text_value!(Period, "time", "^[0-9]+ *(ms|s|m|h|d)$");
 text_value!(Size, "size", "^[0-9]+ *(B|KiB|MiB|GiB)$");
+text_value!(Rate, "rate", "^[0-9]+ *(B|KB|MB|GB|TB)/s$");
+text_value!(Volume, "volume", "^[0-9]+ *(B|KB|MB|GB|TB)$");
 text_value!(Address, "address", "^.+:[0-9]+$");
 text_value!(IpRange, "IP range", "^[0-9a-fA-F:.]+(/[0-9]+)?$");
 
@@ -373,6 +444,18 @@ mod tests {
             assert_eq!(size.0, bytes, "{text}");
             assert_eq!(size.to_string(), text);
         }
+        for (text, bytes) in [("0B/s", 0), ("100KB/s", 100_000), ("10MB/s", 10_000_000)] {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!((rate.0, rate.to_string()), (bytes, text.to_owned()));
+        }
+        for (text, bytes) in [
+            ("1500MB", 1_500_000_000),
+            ("500GB", 500_000_000_000),
+            ("2TB", 2_000_000_000_000),
+        ] {
+            let volume: Volume = text.parse().unwrap();
+            assert_eq!((volume.0, volume.to_string()), (bytes, text.to_owned()));
+        }
         assert_eq!(Period::seconds(75).to_string(), "75s");
         assert_eq!(Period::seconds(60).to_string(), "60s");
     }
@@ -393,6 +476,7 @@ mod tests {
         }
         for text in ["", "64", "64KB", "64kib", "1TiB", "-1B"] {
             assert!(text.parse::<Size>().is_err(), "{text:?}");
+            assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
     }
 

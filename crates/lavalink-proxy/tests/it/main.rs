@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod access_log;
+mod alerts;
 mod auth;
 mod counting;
 mod detection;

@@ -1,6 +1,7 @@
 //! The table of contents of the admin listener: every route and who may use it. One file per resource. Each route says in
 //! its `utoipa::path` what it takes and answers, so what is routed and what is documented cannot differ.
 
+mod alerts;
 mod config;
 mod connections;
 mod document;
@@ -112,6 +113,8 @@ fn operating() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
         .routes(routes!(connections::disconnect))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(alerts::test))
 }
 
 fn administering() -> OpenApiRouter<Arc<App>> {
@@ -129,6 +132,8 @@ fn reading() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::list))
         .routes(routes!(usage::ips))
         .routes(routes!(usage::tenants))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::rules))
         .routes(routes!(config::config))
         .routes(routes!(document::openapi))
 }

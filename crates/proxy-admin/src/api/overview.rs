@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::api::alerts::Counts;
 use crate::view::{TrafficView, VersionName, millis, millis_of};
 
 /// The whole proxy at a glance.
@@ -34,6 +35,8 @@ pub(crate) struct Overview {
     client_side: ClientSide,
     /// Traffic with nodes, probes included; never to be added to the client side.
     node_side: TrafficView,
+    /// What is unusual now.
+    alerts: Counts,
     /// Refused requests and sockets closed by the proxy, by reasons that occurred.
     refusals: BTreeMap<&'static str, u64>,
 }
@@ -113,6 +116,7 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
                 .collect(),
         },
         node_side: TrafficView::new(monitor.node_side(), monitor.node_side_rates.flows(&())),
+        alerts: Counts::of(&app),
         refusals: refusals.collect(),
     })
 }

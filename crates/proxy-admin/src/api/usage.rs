@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use proxy_core::levels::Level;
 use proxy_gateway::usage::Totals;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -28,6 +29,7 @@ pub(crate) struct AddressRow {
     ip: Option<IpAddr>,
     /// Open now.
     connections: usize,
+    level: LevelName,
     #[serde(flatten)]
     traffic: TrafficView,
 }
@@ -39,8 +41,41 @@ pub(crate) struct TenantRow {
     tenant: Arc<str>,
     /// Open now.
     connections: usize,
+    level: LevelName,
     #[serde(flatten)]
     traffic: TrafficView,
+}
+
+/// How busy something is, by its rate over ten seconds, both ways, and `[usage] levels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Level)]
+pub(crate) enum LevelName {
+    /// Next to nothing.
+    Quiet,
+    /// What a bot moves on an ordinary day.
+    Normal,
+    /// A lot.
+    High,
+    /// So much that somebody should look.
+    Extreme,
+}
+
+impl From<Level> for LevelName {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Quiet => Self::Quiet,
+            Level::Normal => Self::Normal,
+            Level::High => Self::High,
+            Level::Extreme => Self::Extreme,
+        }
+    }
+}
+
+/// The level of these rates.
+fn level(app: &App, flows: &Flows) -> LevelName {
+    let rate = f64::from(flows.ten_seconds.bytes_in) + f64::from(flows.ten_seconds.bytes_out);
+    app.levels.level(rate).into()
 }
 
 /// Which addresses are wanted.
@@ -123,6 +158,7 @@ pub(crate) async fn ips(
     let show = |row: &Row<Option<IpAddr>>| AddressRow {
         ip: row.key,
         connections: row.connections,
+        level: level(&app, &row.flows),
         traffic: TrafficView::new(row.totals, row.flows),
     };
     let rows: Vec<_> = rows.collect();
@@ -162,6 +198,7 @@ pub(crate) async fn tenants(
     let show = |row: &Row<Arc<str>>| TenantRow {
         tenant: Arc::clone(&row.key),
         connections: row.connections,
+        level: level(&app, &row.flows),
         traffic: TrafficView::new(row.totals, row.flows),
     };
     let rows: Vec<_> = rows.collect();

@@ -35,6 +35,9 @@ pub(crate) async fn identify(
 pub(crate) fn refuse(app: &App, Peer(peer): Peer, refused: Refused, headers: &HeaderMap) -> ApiError {
     if refused != Refused::Missing {
         let failures = app.login_failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(alerting) = &app.alerting {
+            alerting.login_failed(peer.ip());
+        }
         // What is throttled is counted only: a flood must not fill the log.
         if refused == Refused::Wrong {
             tracing::warn!(%peer, failures, "wrong user, password or token on the admin listener");

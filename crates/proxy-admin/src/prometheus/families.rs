@@ -21,6 +21,7 @@ use crate::view::version_name;
 pub(super) fn all(app: &App) -> Vec<Family> {
     let mut families = program(app);
     families.extend(sessions(app));
+    families.extend(super::alerts::all(app));
     let monitor = app.monitor();
     families.extend(client_side(&monitor));
     families.extend(node_traffic(app, &monitor));

@@ -126,6 +126,14 @@ impl Alerts {
         Some(alert)
     }
 
+    /// Gives an open alert the number under which a store keeps it.
+    pub fn renumber(&mut self, id: u64, stored: u64) {
+        let open = self.boards.iter_mut().flat_map(Board::open_mut);
+        if let Some(alert) = open.into_iter().find(|alert| alert.id == id) {
+            alert.id = stored;
+        }
+    }
+
     /// The alerts that are open, in no order.
     pub fn open(&self) -> impl Iterator<Item = &Alert> {
         self.boards.iter().flat_map(Board::open)

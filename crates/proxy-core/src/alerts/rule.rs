@@ -219,6 +219,23 @@ pub struct Alert {
     pub acknowledged: Option<Acknowledgement>,
 }
 
+impl Alert {
+    /// What happened, with its subject: `203.0.113.x moves 14.2 MB/s, the limit is 10 MB/s`. Addresses are shortened to
+    /// their network unless `full_addresses`.
+    pub fn sentence(&self, full_addresses: bool) -> String {
+        let subject = if full_addresses {
+            self.subject.to_string()
+        } else {
+            self.subject.shortened()
+        };
+        match (&self.subject, self.rule) {
+            (Subject::Proxy | Subject::Others, _) => self.text.clone(),
+            (_, Rule::Refusals) => format!("{subject}: {}", self.text),
+            _ => format!("{subject} {}", self.text),
+        }
+    }
+}
+
 /// An operator has seen an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::figures::{rate, time};
 use super::rule::Rule;
 
 /// All settings; the defaults are those of `[alerts]`.
@@ -56,6 +57,34 @@ impl AlertSettings {
     /// When a rule is raised and cleared.
     pub fn timing(&self, rule: Rule) -> Timing {
         self.timings[rule.index()]
+    }
+
+    /// What a rule compares with and waits for, by the names of the configuration, for people.
+    pub fn parameters(&self, rule: Rule) -> Vec<(&'static str, String)> {
+        let bounds = &self.bounds;
+        let percent = |share: f64| format!("{share} %");
+        let mut parameters = match rule {
+            Rule::IpRate => vec![("above", rate(bounds.ip_rate))],
+            Rule::IpUnusual => vec![
+                ("times", bounds.unusual_times.to_string()),
+                ("at_least", rate(bounds.unusual_at_least)),
+                ("days", bounds.unusual_days.to_string()),
+            ],
+            Rule::TenantQuota => vec![("percent", percent(bounds.quota_percent))],
+            Rule::NodeFrames => vec![("missing", bounds.frame_deficit.to_string())],
+            Rule::LoginFailures => vec![
+                ("per_address", bounds.login_failures_per_address.to_string()),
+                ("total", bounds.login_failures.to_string()),
+            ],
+            Rule::Refusals => vec![("count", bounds.refusals.to_string())],
+            Rule::Connections => vec![("percent", percent(bounds.connections_percent))],
+            Rule::OpenFiles => vec![("percent", percent(bounds.open_files_percent))],
+            Rule::NodeDown | Rule::NodeDegraded | Rule::NodeRestarted | Rule::NoNode | Rule::Store => Vec::new(),
+        };
+        let timing = self.timing(rule);
+        parameters.push(("raise_after", time(timing.raise_after)));
+        parameters.push(("clear_after", time(timing.clear_after)));
+        parameters
     }
 
     /// Changes when a rule is raised and cleared.

@@ -92,6 +92,15 @@ fn who_acknowledged_an_alert_first_stays() {
             .unwrap(),
         None
     );
+    let worse = AlertChange {
+        severity: "critical".to_owned(),
+        ..change("more", START + 3, false)
+    };
+    let worse = rig.store.change_alert(worse).wait().unwrap().unwrap();
+    assert_eq!(
+        (worse.id, worse.acknowledged, worse.acknowledged_by),
+        (alert.id, None, None)
+    );
 }
 
 #[test]

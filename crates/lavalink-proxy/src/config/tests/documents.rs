@@ -16,11 +16,12 @@ pub(super) fn folder_of_the_example() -> tempfile::TempDir {
                 _ => continue,
             };
             for file in files {
-                std::fs::write(
-                    folder.path().join(&file),
-                    format!("content of {file} for {}", section.path),
-                )
-                .unwrap();
+                let content = if key.name == "url_file" {
+                    "https://discord.com/api/webhooks/1234/of-the-file".to_owned()
+                } else {
+                    format!("content of {file} for {}", section.path)
+                };
+                std::fs::write(folder.path().join(&file), content).unwrap();
             }
         }
     }
@@ -56,7 +57,7 @@ fn the_example_is_the_minimal_configuration() {
 pub(super) fn uncommented_example() -> String {
     let text = docs::example();
     let lines = text.lines().map(|text| match text.strip_prefix('#') {
-        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key.to_owned(),
+        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key.to_owned(),
         _ => text.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")
