@@ -78,7 +78,7 @@ impl Line {
 
     /// Writes the line.
     #[cold]
-    pub(crate) fn end(self: Box<Self>, shared: &Shared, record: &ConnectionRecord, outcome: Outcome) {
+    pub(crate) fn end(&self, shared: &Shared, record: &ConnectionRecord, outcome: Outcome) {
         let names = record.names();
         let totals = record.traffic.totals();
         tracing::info!(

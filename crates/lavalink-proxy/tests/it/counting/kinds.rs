@@ -6,6 +6,7 @@ use std::time::Duration;
 use lavalink_protocol::ws::{Opcode, close_payload, write_masked_frame};
 use proxy_gateway::usage::ConnectionRecord;
 use proxy_testkit::{SimNode, wait_until};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{Socket, Stage, Wire, request};
@@ -13,6 +14,8 @@ use crate::support::{PASSWORD, SOON};
 
 /// Connections of each kind.
 const ROUNDS: usize = 5;
+/// Connections at the same time.
+const SIDE_BY_SIDE: usize = 20;
 
 #[tokio::test]
 async fn the_bytes_of_every_closed_connection_equal_the_kernels() {
@@ -22,11 +25,16 @@ async fn the_bytes_of_every_closed_connection_equal_the_kernels() {
 
 /// Runs every kind and returns the proxy's record of each connection.
 pub(super) async fn all_kinds(stage: &Arc<Stage>) -> Vec<Arc<ConnectionRecord>> {
+    // Clients, proxy and nodes share this machine with other tests: some at a time, or they starve each other.
+    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     let mut running = JoinSet::new();
     for _ in 0..ROUNDS {
         for kind in 0..KINDS {
-            let stage = Arc::clone(stage);
-            running.spawn(async move { run(&stage, kind).await });
+            let (stage, places) = (Arc::clone(stage), Arc::clone(&places));
+            running.spawn(async move {
+                let _place = places.acquire().await;
+                run(&stage, kind).await
+            });
         }
     }
     running.join_all().await

@@ -47,6 +47,7 @@ impl Stage {
                 // So many clients on one thread may need their time before they say something.
                 config.header_timeout = Duration::from_secs(60);
                 config.idle_timeout = Duration::from_secs(60);
+                config.probe_timeout = Duration::from_secs(30);
             })
             .start()
             .await;

@@ -194,6 +194,7 @@ async fn random_run(seed: u64) {
         .configure(|config| {
             config.threads = 2;
             config.header_timeout = Duration::from_secs(60);
+            config.probe_timeout = Duration::from_secs(30);
             config.health.interval = Duration::from_secs(3600);
         })
         .start()
