@@ -139,7 +139,7 @@ impl Record {
             open.extend(over);
         }
         open.retain(below);
-        open.sort_by(|a, b| b.id.cmp(&a.id));
+        open.sort_by_key(|alert| std::cmp::Reverse(alert.id));
         open.truncate(limit);
         open
     }

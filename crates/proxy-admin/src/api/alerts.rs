@@ -196,10 +196,10 @@ pub(crate) async fn rules(State(app): State<Arc<App>>) -> Json<Rules> {
 pub(crate) async fn acknowledge(
     State(app): State<Arc<App>>,
     Extension(access): Extension<Access>,
-    Path(id): Path<u64>,
+    Path(id): Path<String>,
 ) -> Result<Json<AlertRow>, ApiError> {
     let missing = ApiError::NotFound("there is no alert with this number");
-    let Some(alerting) = &app.alerting else {
+    let (Some(alerting), Ok(id)) = (&app.alerting, id.parse::<u64>()) else {
         return Err(missing);
     };
     let alert = alerting.acknowledge(id, &access.user).await.ok_or(missing)?;
