@@ -39,6 +39,8 @@ impl App {
     /// When an address is taken, a certificate cannot be used, or the like.
     pub(crate) fn start(config: Config) -> anyhow::Result<Self> {
         let admin = config.admin.clone();
+        let shown = config.shown.clone();
+        let public_url = config.server.public_url.clone();
         let bind = admin.bind;
         let store = open_store(&config.store)?;
         let (alerts, levels) = (config.alerts.clone(), config.levels);
@@ -52,6 +54,8 @@ impl App {
             store: Some(store.clone()),
             alerts,
             levels,
+            public_url,
+            masked_config: Some(shown),
             ..AdminConfig::new(bind)
         };
         let admin = Admin::start(admin, Arc::clone(gateway.shared()))

@@ -13,14 +13,18 @@ mod assets;
 mod body;
 mod error;
 mod events;
+mod gauges;
+mod keeper;
 mod listing;
 mod login;
 mod monitor;
 mod process;
 mod prometheus;
+mod range;
 mod rate_table;
 mod search;
 mod server;
+mod uptimes;
 mod view;
 
 use std::io;
@@ -33,7 +37,7 @@ use std::time::Duration;
 use proxy_core::levels::Levels;
 use proxy_core::secret::Secret;
 use proxy_gateway::shared::Shared;
-use proxy_store::Store;
+use proxy_store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,9 +46,12 @@ pub use login::cookie::SecureCookie;
 pub use login::password::{check_hash, hash as hash_password, is_hash};
 
 use alerts::Alerting;
+use error::ApiError;
 use events::Hub;
+use keeper::Keeper;
 use login::{Login, LoginConfig};
 use monitor::Monitor;
+use uptimes::Uptimes;
 
 /// Passwords are checked and the store is read on these; all else is one thread's work.
 const BLOCKING_THREADS: usize = 4;
@@ -67,12 +74,14 @@ pub struct AdminConfig {
     pub open_metrics: bool,
     /// Where login sessions, tokens, alerts and history are kept; without it they end with the program.
     pub store: Option<Store>,
+    /// Where bandwidth levels begin.
+    pub levels: Levels,
+    /// Where clients connect, to be shown to people.
+    pub public_url: Option<String>,
     /// The settings in force, secrets masked, for `/api/v1/config`; without it that route answers 404.
     pub masked_config: Option<serde_json::Value>,
     /// What is watched, and who is told; `None`: nothing.
     pub alerts: Option<AlertsConfig>,
-    /// Where bandwidth levels begin.
-    pub levels: Levels,
 }
 
 impl AdminConfig {
@@ -86,9 +95,10 @@ impl AdminConfig {
             session_timeout: Duration::from_secs(12 * 60 * 60),
             open_metrics: false,
             store: None,
+            levels: Levels::default(),
+            public_url: None,
             masked_config: None,
             alerts: None,
-            levels: Levels::default(),
         }
     }
 }
@@ -160,6 +170,13 @@ struct App {
     shared: Arc<Shared>,
     /// Only ever locked by the admin thread, and never across an await.
     monitor: Mutex<Monitor>,
+    /// What outlives the program; without it there is no history.
+    store: Option<Store>,
+    /// The store keeps history.
+    history: bool,
+    uptimes: Uptimes,
+    levels: Levels,
+    public_url: Option<String>,
     login: Login,
     /// What browsers watch.
     hub: Hub,
@@ -169,7 +186,6 @@ struct App {
     masked_config: Option<serde_json::Value>,
     /// Without it nothing is watched.
     alerting: Option<Alerting>,
-    levels: Levels,
 }
 
 impl App {
@@ -177,25 +193,44 @@ impl App {
         let wrong = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         let alerting = config.alerts.map(|alerts| Alerting::new(alerts, config.store.clone()));
         let alerting = alerting.transpose().map_err(wrong)?;
+        let keeper = config.store.clone().and_then(Keeper::new);
+        let history = keeper.is_some();
         let (login, new_password) = Login::new(LoginConfig {
             password: config.password,
             viewer_password: config.viewer_password,
             secure: config.secure_cookie,
             timeout: config.session_timeout,
-            store: config.store,
+            store: config.store.clone(),
         })?;
         let app = Self {
-            monitor: Mutex::new(Monitor::new(&shared)),
+            monitor: Mutex::new(Monitor::new(&shared, keeper)),
+            store: config.store,
+            history,
+            uptimes: Uptimes::default(),
+            levels: config.levels,
+            public_url: config.public_url,
             login,
             hub: Hub::default(),
             login_failures: AtomicU64::new(0),
             open_metrics: config.open_metrics,
             masked_config: config.masked_config,
             alerting,
-            levels: config.levels,
             shared,
         };
         Ok((app, new_password))
+    }
+
+    /// Reads history, on a thread that may wait for a disk.
+    async fn read_store<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let store = self.store.clone().filter(|_| self.history);
+        let store = store.ok_or(ApiError::NotFound("no history is kept, see [store] history"))?;
+        match tokio::task::spawn_blocking(move || read(&store)).await {
+            Ok(read) => read.map_err(|error| ApiError::store(&error)),
+            Err(error) => Err(ApiError::system(&error.into())),
+        }
     }
 
     fn monitor(&self) -> MutexGuard<'_, Monitor> {
@@ -222,7 +257,9 @@ async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) 
     tokio::select! {
         () = monitor::run(Arc::clone(&app), readings) => {}
         () = alerts::run(Arc::clone(&app)) => {}
-        () = events::run(app, watchable, read) => {}
+        () = events::run(Arc::clone(&app), watchable, read) => {}
+        () = uptimes::run(Arc::clone(&app)) => {}
         () = server::serve(listener, router, server::Bounds::default(), stop) => {}
     }
+    app.monitor().finish(&app.shared);
 }

@@ -34,6 +34,19 @@ pub(crate) struct Paging {
     sort: Option<Box<str>>,
 }
 
+/// The query of what is no list.
+pub(crate) struct Asked<F>(pub(crate) F);
+
+impl<S: Sync, F: DeserializeOwned + IntoParams> FromRequestParts<S> for Asked<F> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let known = F::into_params(|| None);
+        refuse_unknown(&parts.uri, known.iter().map(|known| known.name.as_str()))?;
+        parse(&parts.uri).map(Self)
+    }
+}
+
 /// The query of a list whose filters are `F`. A key that neither of them has is refused, so that a filter that was
 /// written wrong does not show everything.
 #[derive(Clone, Debug, Default)]
@@ -126,18 +139,32 @@ impl<F> Listing<F> {
         let (key, descending) = self.order(columns)?;
         let keys = rows.iter().map(key).enumerate();
         let keys: Vec<_> = keys.map(|(row, key)| (key, row)).collect();
-        let limit = self.paging.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-        let shown = part(keys, descending, self.paging.offset, limit);
-        Ok(Page {
-            sampled_at: millis(at),
-            matched: rows.len(),
-            offset: self.paging.offset,
-            limit,
-            items: shown.iter().map(|(_, row)| &rows[*row]).map(show).collect(),
-        })
+        let (offset, limit) = self.part();
+        let shown = ordered(keys, descending, offset, limit);
+        let items = shown.iter().map(|(_, row)| &rows[*row]).map(show).collect();
+        Ok(self.made(rows.len(), at, items))
     }
 
-    fn order<T>(&self, columns: &[Column<T>]) -> Result<(Key<T>, bool), ApiError> {
+    /// The part that is asked for: offset and limit.
+    pub(crate) fn part(&self) -> (usize, usize) {
+        let limit = self.paging.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+        (self.paging.offset, limit)
+    }
+
+    /// A page whose entries somebody else has chosen.
+    pub(crate) fn made<V>(&self, matched: usize, at: SystemTime, items: Vec<V>) -> Page<V> {
+        let (offset, limit) = self.part();
+        Page {
+            sampled_at: millis(at),
+            matched,
+            offset,
+            limit,
+            items,
+        }
+    }
+
+    /// What is to be sorted by, and whether the largest come first.
+    pub(crate) fn order<K: Copy>(&self, columns: &[(&'static str, K)]) -> Result<(K, bool), ApiError> {
         let Some(sort) = self.paging.sort.as_deref() else {
             return Ok((columns[0].1, true));
         };
@@ -154,7 +181,7 @@ impl<F> Listing<F> {
 
 /// Brings only `limit` entries from `offset` on into order: the first page of ten thousand rows costs two passes over
 /// them, not a sort.
-fn part(mut keys: Vec<(u64, usize)>, descending: bool, offset: usize, limit: usize) -> Vec<(u64, usize)> {
+fn ordered(mut keys: Vec<(u64, usize)>, descending: bool, offset: usize, limit: usize) -> Vec<(u64, usize)> {
     let compare = |a: &(u64, usize), b: &(u64, usize)| -> Ordering {
         let by_key = if descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) };
         by_key.then(a.1.cmp(&b.1))
@@ -237,7 +264,11 @@ mod tests {
                 let mut whole = keys.clone();
                 whole.sort_by_key(|(key, _)| if descending { u64::MAX - key } else { *key });
                 let expected: Vec<_> = whole.into_iter().skip(offset).take(limit).collect();
-                assert_eq!(part(keys.clone(), descending, offset, limit), expected, "round {round}");
+                assert_eq!(
+                    ordered(keys.clone(), descending, offset, limit),
+                    expected,
+                    "round {round}"
+                );
             }
         }
     }

@@ -10,11 +10,14 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
 use proxy_gateway::shared::Shared;
-use proxy_gateway::usage::{ClientUsage, Totals};
+use proxy_gateway::usage::{ClientUsage, Closed, Totals};
+use proxy_store::{Figures, Millis, UsageKey};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::App;
+use crate::gauges::Gauges;
+use crate::keeper::Keeper;
 use crate::rate_table::RateTable;
 use crate::view::millis;
 
@@ -27,6 +30,10 @@ pub(crate) struct Monitor {
     pub(crate) at: SystemTime,
     /// The client side.
     pub(crate) client: ClientUsage,
+    /// How many connections, sessions and players there were.
+    pub(crate) gauges: Gauges,
+    /// Writes history; taken out while it looks at the rest.
+    keeper: Option<Keeper>,
     /// The node side, by node.
     pub(crate) nodes: HashMap<NodeId, NodeReading>,
     /// Rates of the whole client side.
@@ -76,10 +83,12 @@ pub(crate) async fn run(app: Arc<App>, readings: watch::Sender<u64>) {
 
 impl Monitor {
     /// Starts with a first reading.
-    pub(crate) fn new(shared: &Shared) -> Self {
+    pub(crate) fn new(shared: &Shared, keeper: Option<Keeper>) -> Self {
         let mut monitor = Self {
             at: SystemTime::now(),
             client: ClientUsage::default(),
+            gauges: Gauges::default(),
+            keeper,
             nodes: HashMap::new(),
             client_rates: RateTable::default(),
             connection_rates: RateTable::default(),
@@ -96,12 +105,34 @@ impl Monitor {
     fn read(&mut self, shared: &Shared) {
         let now = Instant::now();
         self.at = SystemTime::now();
-        self.client = shared.client_usage();
+        let mut closed = Closed::default();
+        shared.read_clients(&mut self.client, &mut closed);
+        self.gauges = Gauges::count(&self.client, shared);
         self.sample_clients(now);
         self.read_nodes(shared);
         self.node_side_rates.sample([((), self.node_side())], now);
         let nodes = self.nodes.iter().map(|(node, reading)| (*node, reading.totals));
         self.node_rates.sample(nodes, now);
+        if let Some(mut keeper) = self.keeper.take() {
+            keeper.keep(self, &closed, shared, now);
+            self.keeper = Some(keeper);
+        }
+    }
+
+    /// Takes a last reading, once nothing is counted any more, and hands history over to the store.
+    pub(crate) fn finish(&mut self, shared: &Shared) {
+        self.read(shared);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.finish();
+        }
+    }
+
+    /// What was counted for a key and is not in the store yet.
+    pub(crate) fn pending(&self, key: &UsageKey) -> Vec<(Millis, Figures)> {
+        self.keeper
+            .as_ref()
+            .map(|keeper| keeper.pending(key))
+            .unwrap_or_default()
     }
 
     fn sample_clients(&mut self, now: Instant) {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::AddAssign;
 use std::time::Instant;
 
 use proxy_core::usage::{Flow, Rates, Window};
@@ -17,6 +18,27 @@ pub(crate) struct Flows {
     pub(crate) second: Flow,
     pub(crate) ten_seconds: Flow,
     pub(crate) minute: Flow,
+}
+
+impl Flows {
+    /// Bytes per second over ten seconds, both ways: what lists are sorted by.
+    pub(crate) fn rate(&self) -> u64 {
+        (self.ten_seconds.bytes_in + self.ten_seconds.bytes_out) as u64
+    }
+}
+
+impl AddAssign for Flows {
+    fn add_assign(&mut self, other: Self) {
+        let add = |sum: &mut Flow, more: Flow| {
+            sum.bytes_in += more.bytes_in;
+            sum.bytes_out += more.bytes_out;
+            sum.messages_in += more.messages_in;
+            sum.messages_out += more.messages_out;
+        };
+        add(&mut self.second, other.second);
+        add(&mut self.ten_seconds, other.ten_seconds);
+        add(&mut self.minute, other.minute);
+    }
 }
 
 /// See the module.
@@ -78,7 +100,7 @@ impl<K: Eq + Hash> RateTable<K> {
 }
 
 impl<K: Eq + Hash> RateTable<K> {
-    /// Bytes per second over ten seconds, both ways: what lists are sorted by.
+    /// As [`Flows::rate`], without the other windows.
     pub(crate) fn rate(&self, key: &K) -> u64 {
         let rates = self.entries.get(key).and_then(|entry| entry.rates.as_ref());
         rates.map_or(0, |rates| {

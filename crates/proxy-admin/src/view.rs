@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::generation::Generation;
 use proxy_core::health::NodeState;
+use proxy_core::levels::Level;
 use proxy_core::usage::Flow;
 use proxy_gateway::usage::Totals;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,22 @@ pub(crate) struct TrafficView {
     messages_out: u64,
     /// Received from clients, or sent to nodes.
     requests: u64,
+    /// Of the requests that were answered; the others are under way, or were given up.
+    outcomes: OutcomesView,
     rates: RatesView,
+}
+
+/// Requests by the class of their answer.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Outcomes)]
+pub(crate) struct OutcomesView {
+    /// Below 400; the 101 of a WebSocket is one.
+    pub(crate) ok: u64,
+    /// 4xx.
+    pub(crate) client_error: u64,
+    /// 5xx.
+    pub(crate) server_error: u64,
 }
 
 /// Rates over three windows.
@@ -63,6 +79,11 @@ impl TrafficView {
             messages_in: totals.messages_in,
             messages_out: totals.messages_out,
             requests: totals.requests,
+            outcomes: OutcomesView {
+                ok: totals.ok,
+                client_error: totals.client_error,
+                server_error: totals.server_error,
+            },
             rates: RatesView {
                 second: FlowView::new(&flows.second),
                 ten_seconds: FlowView::new(&flows.ten_seconds),
@@ -168,6 +189,32 @@ impl From<NodeState> for StateName {
             NodeState::Down => Self::Down,
             NodeState::Draining => Self::Draining,
             NodeState::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// How busy something is, by its rate over ten seconds, both ways, and `[usage] levels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Level)]
+pub(crate) enum LevelName {
+    /// Next to nothing.
+    Quiet,
+    /// What a bot moves on an ordinary day.
+    Normal,
+    /// A lot.
+    High,
+    /// So much that somebody should look.
+    Extreme,
+}
+
+impl From<Level> for LevelName {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Quiet => Self::Quiet,
+            Level::Normal => Self::Normal,
+            Level::High => Self::High,
+            Level::Extreme => Self::Extreme,
         }
     }
 }

@@ -1,6 +1,83 @@
 // Made by `npm run types` from docs/reference/openapi.json. Not to be edited.
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts, newest first
+         * @description Without alerts in the configuration the list is empty.
+         */
+        get: operations["getAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules as they are in force */
+        get: operations["getAlertsRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message to every receiver
+         * @description It waits for their answers, at most ten seconds.
+         */
+        post: operations["postAlertsTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take note of an alert
+         * @description Who did first stays; an alert that was acknowledged is not told again.
+         */
+        post: operations["postAlertsIdAcknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -31,6 +108,43 @@ export interface paths {
          *     both ways), `id`.
          */
         get: operations["getConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open connections by tenant, address or version
+         * @description Columns: `connections`, `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `rate`.
+         */
+        get: operations["getConnectionsGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Connections that are over */
+        get: operations["getConnectionsHistory"];
         put?: never;
         post?: never;
         delete?: never;
@@ -176,6 +290,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of a node over time */
+        get: operations["getNodesNameHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes/{name}/undrain": {
         parameters: {
             query?: never;
@@ -236,9 +367,63 @@ export interface paths {
         };
         /**
          * Lavalink sessions of clients
-         * @description Columns: `opened`, `players`.
+         * @description Columns: `opened`, `players`, `bytes`, `bytesIn`, `bytesOut`, `messages`, `rate`.
          */
         get: operations["getSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One session */
+        get: operations["getSessionsId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/players": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The players of a session
+         * @description Its node is asked, so this takes as long as the node does: 5 s at most.
+         */
+        get: operations["getSessionsIdPlayers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What explains the figures */
+        get: operations["getSettings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -282,6 +467,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage over time
+         * @description What was counted but is not written yet is in it.
+         */
+        get: operations["getUsageHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/usage/ips": {
         parameters: {
             query?: never;
@@ -292,9 +497,26 @@ export interface paths {
         /**
          * Traffic by client address, closed connections included
          * @description Columns: `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `rate` (bytes per second over ten seconds, both ways),
-         *     `connections`.
+         *     `connections`, `sessions`, `players`.
          */
         get: operations["getUsageIps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/sparklines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Bandwidth over time of many keys, coarsely */
+        get: operations["getUsageSparklines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -315,6 +537,27 @@ export interface paths {
          * @description `none` is what came before a password. Columns as for addresses.
          */
         get: operations["getUsageTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/totals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who moved how much over a range
+         * @description Up to the last flush of the store. Columns: `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `connectionsOpened`,
+         *     `errors`, `players`, `rate` (the busiest second), `key`.
+         */
+        get: operations["getUsageTotals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -381,6 +624,88 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Something that is or was unusual. */
+        Alert: {
+            /** Format: int64 */
+            acknowledgedAt?: number | null;
+            acknowledgedBy?: string | null;
+            /**
+             * Format: int64
+             * @description Null while it is open.
+             */
+            clearedAt?: number | null;
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            raisedAt: number;
+            /** @description One of those in `alerts/rules`. */
+            rule: string;
+            severity: components["schemas"]["Severity"];
+            /**
+             * @description An address, a node, a tenant or a reason by its name; `(proxy)` for the proxy itself, `(others)` for those past
+             *     the number that are told one by one.
+             */
+            subject: string;
+            /** @description What happened, as a sentence with the subject in it. */
+            text: string;
+            /**
+             * Format: double
+             * @description What it was compared with.
+             */
+            threshold: number;
+            /** Format: int64 */
+            updatedAt: number;
+            /**
+             * Format: double
+             * @description The figure that was judged, as last seen above the threshold.
+             */
+            value: number;
+        };
+        /** @description How many alerts are open. */
+        AlertCounts: {
+            open: number;
+            /** @description Of those, the ones that nobody has acknowledged. */
+            unacknowledged: number;
+        };
+        /** @description Alerts, newest first. */
+        AlertList: {
+            items: components["schemas"]["Alert"][];
+        };
+        /** @description A rule as it is in force. */
+        AlertRule: {
+            enabled: boolean;
+            name: string;
+            /** @description What it compares with and waits for, by the names of the configuration. */
+            parameters: {
+                [key: string]: string;
+            };
+            /** @description What it watches. */
+            summary: string;
+        };
+        /** @description Every rule. */
+        AlertRules: {
+            items: components["schemas"]["AlertRule"][];
+        };
+        /** @description What came of a test, receiver by receiver; the log is the first. */
+        AlertTest: {
+            results: components["schemas"]["AlertTestResult"][];
+        };
+        /** @description What came of it for one receiver. */
+        AlertTestResult: {
+            /** @description Why not; null when it is ok. */
+            message?: string | null;
+            ok: boolean;
+            /** @description The name of the webhook, or `log`. */
+            target: string;
+        };
+        /** @description Why a session was placed on the node. */
+        Choice: {
+            /** Format: int64 */
+            at: number;
+            /** @description Null for a v3 session, whose id came later. */
+            sessionId?: string | null;
+            why: string;
+        };
         /** @description Traffic with clients. */
         ClientSide: components["schemas"]["Traffic"] & {
             /** @description Versions that occurred. */
@@ -394,6 +719,44 @@ export interface components {
          * @enum {string}
          */
         ClientVersion: "v4" | "v3" | "v3-legacy" | "undecided";
+        /** @description A connection that is over. */
+        ClosedConnection: {
+            /** Format: int64 */
+            bytesIn: number;
+            /** Format: int64 */
+            bytesOut: number;
+            clientName?: string | null;
+            /** Format: int64 */
+            closedAt: number;
+            /** @description How it ended, such as `client_closed`, `idle_timeout` or `refused: password_wrong`. */
+            ended: string;
+            /** @description Its number in the history, not the one that it had while it was open. */
+            id: string;
+            ip: string;
+            /** Format: int64 */
+            messagesIn: number;
+            /** Format: int64 */
+            messagesOut: number;
+            /** Format: int64 */
+            openedAt: number;
+            outcomes: components["schemas"]["Outcomes"];
+            /** Format: int32 */
+            port: number;
+            /** Format: int64 */
+            requests: number;
+            sessionId?: string | null;
+            tenant: string;
+            tls: boolean;
+            userId?: string | null;
+            version?: string | null;
+        };
+        /** @description A page of connections that are over. */
+        ClosedConnections: {
+            /** @description Newest first. */
+            items: components["schemas"]["ClosedConnection"][];
+            /** @description What `before` is for the next page; null on the last one. */
+            next?: string | null;
+        };
         /** @description One TCP connection of a client. */
         Connection: components["schemas"]["Traffic"] & {
             /** @description As the session's client called itself. */
@@ -414,6 +777,16 @@ export interface components {
             userId?: string | null;
             version: components["schemas"]["ClientVersion"];
         };
+        /** @description Where clients connect. */
+        ConnectionAddress: {
+            /** @description Null if the proxy listens on all addresses and was not told its name. */
+            host?: string | null;
+            /** Format: int32 */
+            port: number;
+            tls: boolean;
+            /** @description As configured in `server.public_url`. */
+            url?: string | null;
+        };
         /** @description How many connections there are and were. */
         ConnectionCounts: {
             open: number;
@@ -422,6 +795,13 @@ export interface components {
              * @description So far.
              */
             opened: number;
+        };
+        /** @description Open connections with something in common, summed up. */
+        ConnectionGroup: components["schemas"]["Traffic"] & {
+            /** Format: int64 */
+            connections: number;
+            /** @description The tenant, address or version. */
+            key: string;
         };
         /** @description A user and its password. */
         Credentials: {
@@ -474,9 +854,7 @@ export interface components {
             messagesOut: number;
         };
         /** @description One client address. */
-        IpUsage: components["schemas"]["Traffic"] & {
-            /** @description Open now. */
-            connections: number;
+        IpUsage: components["schemas"]["UsageNow"] & components["schemas"]["Traffic"] & {
             /** @description Null for all addresses past those that are counted one by one. */
             ip?: string | null;
         };
@@ -525,6 +903,20 @@ export interface components {
             uptime: number;
         };
         /**
+         * @description How busy something is, by its rate over ten seconds, both ways, and `[usage] levels`.
+         * @enum {string}
+         */
+        Level: "quiet" | "normal" | "high" | "extreme";
+        /** @description Where a level begins. */
+        LevelFrom: {
+            /**
+             * Format: int64
+             * @description Bytes per second, both ways.
+             */
+            from: number;
+            name: components["schemas"]["Level"];
+        };
+        /**
          * @description How somebody logged in.
          * @enum {string}
          */
@@ -557,6 +949,8 @@ export interface components {
         };
         /** @description What is known of one node. */
         Node: components["schemas"]["Traffic"] & {
+            /** @description The last sessions that were placed on it and why, newest last. */
+            choices: components["schemas"]["Choice"][];
             /** @description Whether it speaks end-to-end encrypted voice (4.2 and later); null when its version does not tell. */
             dave?: boolean | null;
             generation?: components["schemas"]["NodeGeneration"] | null;
@@ -582,6 +976,8 @@ export interface components {
              * @description Placements that its statistics cannot show yet.
              */
             pending: number;
+            /** @description The last probes, newest last. */
+            recent: components["schemas"]["ProbeOutcome"][];
             regions: string[];
             /**
              * Format: int32
@@ -597,6 +993,7 @@ export interface components {
             stats?: components["schemas"]["LavalinkStats"] | null;
             /** Format: int64 */
             statsAt?: number | null;
+            uptime: components["schemas"]["Uptime"];
             /** @description Without the password. */
             url?: string | null;
             /** @description Its own version text. */
@@ -624,6 +1021,13 @@ export interface components {
          * @enum {string}
          */
         NodeGeneration: "v4" | "v3" | "v3-legacy";
+        /** @description A node over time, oldest first. */
+        NodeHistory: {
+            /** @description Steps in which it was probed. */
+            probes: components["schemas"]["ProbeStep"][];
+            /** @description Changes of state, the newest 1000 of the range. */
+            states: components["schemas"]["StateChange"][];
+        };
         /** @description All nodes, in the order of the configuration. */
         NodeList: {
             items: components["schemas"]["Node"][];
@@ -647,8 +1051,28 @@ export interface components {
          * @enum {string}
          */
         NodeState: "healthy" | "degraded" | "down" | "draining" | "unknown";
+        /** @description Requests by the class of their answer. */
+        Outcomes: {
+            /**
+             * Format: int64
+             * @description 4xx.
+             */
+            clientError: number;
+            /**
+             * Format: int64
+             * @description Below 400; the 101 of a WebSocket is one.
+             */
+            ok: number;
+            /**
+             * Format: int64
+             * @description 5xx.
+             */
+            serverError: number;
+        };
         /** @description The whole proxy at a glance. */
         Overview: {
+            /** @description What is unusual now. */
+            alerts: components["schemas"]["AlertCounts"];
             clientSide: components["schemas"]["ClientSide"];
             connections: components["schemas"]["ConnectionCounts"];
             /** @description Traffic with nodes, probes included; never to be added to the client side. */
@@ -659,6 +1083,8 @@ export interface components {
              * @description Players of all sessions.
              */
             players: number;
+            /** @description What is wrong now, worst first. */
+            problems: components["schemas"]["Problem"][];
             /** @description At least one node takes work, and no shutdown is under way. */
             ready: boolean;
             /** @description Refused requests and sockets closed by the proxy, by reasons that occurred. */
@@ -712,10 +1138,26 @@ export interface components {
             sampledAt: number;
         };
         /** @description Part of a list. */
-        Page_IpUsage: {
+        Page_ConnectionGroup: {
             items: (components["schemas"]["Traffic"] & {
-                /** @description Open now. */
+                /** Format: int64 */
                 connections: number;
+                /** @description The tenant, address or version. */
+                key: string;
+            })[];
+            limit: number;
+            /** @description Entries that the filters leave. */
+            matched: number;
+            offset: number;
+            /**
+             * Format: int64
+             * @description When the figures were read.
+             */
+            sampledAt: number;
+        };
+        /** @description Part of a list. */
+        Page_IpUsage: {
+            items: (components["schemas"]["UsageNow"] & components["schemas"]["Traffic"] & {
                 /** @description Null for all addresses past those that are counted one by one. */
                 ip?: string | null;
             })[];
@@ -731,9 +1173,13 @@ export interface components {
         };
         /** @description Part of a list. */
         Page_Session: {
-            items: {
+            items: (components["schemas"]["Traffic"] & {
                 clientName?: string | null;
+                /** @description The connection of its WebSocket, whose traffic this is. */
+                connectionId?: string | null;
                 id: string;
+                /** @description Null while the client is away. */
+                ip?: string | null;
                 /** @description Null while it has no link. */
                 node?: string | null;
                 nodeSessionId?: string | null;
@@ -754,7 +1200,7 @@ export interface components {
                 /** @description A text, because it has more digits than a JavaScript number. */
                 userId: string;
                 version: components["schemas"]["ClientVersion"];
-            }[];
+            })[];
             limit: number;
             /** @description Entries that the filters leave. */
             matched: number;
@@ -767,9 +1213,7 @@ export interface components {
         };
         /** @description Part of a list. */
         Page_TenantUsage: {
-            items: (components["schemas"]["Traffic"] & {
-                /** @description Open now. */
-                connections: number;
+            items: (components["schemas"]["UsageNow"] & components["schemas"]["Traffic"] & {
                 tenant: string;
             })[];
             limit: number;
@@ -782,6 +1226,140 @@ export interface components {
              */
             sampledAt: number;
         };
+        /** @description Part of a list. */
+        Page_UsageTotal: {
+            items: {
+                /** Format: int64 */
+                bytesIn: number;
+                /** Format: int64 */
+                bytesOut: number;
+                /** Format: int64 */
+                connectionsOpened: number;
+                key: string;
+                /** Format: int64 */
+                maxConnections: number;
+                /** Format: int64 */
+                maxPlayers: number;
+                /**
+                 * Format: int64
+                 * @description Bytes per second over the busiest second.
+                 */
+                maxRateIn: number;
+                /**
+                 * Format: int64
+                 * @description Bytes per second over the busiest second.
+                 */
+                maxRateOut: number;
+                /** Format: int64 */
+                maxSessions: number;
+                /**
+                 * Format: int64
+                 * @description Bytes per second over the range.
+                 */
+                meanRateIn: number;
+                /**
+                 * Format: int64
+                 * @description Bytes per second over the range.
+                 */
+                meanRateOut: number;
+                /** Format: int64 */
+                messagesIn: number;
+                /** Format: int64 */
+                messagesOut: number;
+                outcomes: components["schemas"]["Outcomes"];
+                /** Format: int64 */
+                requests: number;
+            }[];
+            limit: number;
+            /** @description Entries that the filters leave. */
+            matched: number;
+            offset: number;
+            /**
+             * Format: int64
+             * @description When the figures were read.
+             */
+            sampledAt: number;
+        };
+        /** @description One guild's player. */
+        Player: {
+            /** @description To the voice server. */
+            connected: boolean;
+            /** @description Names of the filters in force. */
+            filters: string[];
+            /** @description A text, because it has more digits than a JavaScript number. */
+            guildId: string;
+            node: string;
+            paused: boolean;
+            /** Format: int64 */
+            pingMs?: number | null;
+            /** Format: int64 */
+            positionMs?: number | null;
+            track?: components["schemas"]["Track"] | null;
+            /** Format: int64 */
+            volume: number;
+        };
+        /** @description The players of a session. */
+        PlayerList: {
+            items: components["schemas"]["Player"][];
+        };
+        /** @description How a probe went. */
+        ProbeOutcome: {
+            /** Format: int64 */
+            at: number;
+            /**
+             * Format: double
+             * @description Null if it failed.
+             */
+            latencyMs?: number | null;
+            ok: boolean;
+            /** @description Null if it did not. */
+            reason?: string | null;
+        };
+        /** @description Probes of some minutes. */
+        ProbeStep: {
+            /** Format: int64 */
+            at: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: double */
+            latencyMaxMs?: number | null;
+            /**
+             * Format: double
+             * @description Of those that were ok; null if none was.
+             */
+            latencyMeanMs?: number | null;
+            /** Format: int64 */
+            ok: number;
+            /** Format: int64 */
+            stepMs: number;
+        };
+        /** @description Something that is wrong, and who has to do with it. */
+        Problem: {
+            kind: components["schemas"]["ProblemKind"];
+            message: string;
+            /** @description Null if it is not about one node. */
+            node?: string | null;
+            /**
+             * Format: int64
+             * @description Their players there.
+             */
+            players: number;
+            /**
+             * Format: int64
+             * @description Sessions with a link there; of `no_node` all.
+             */
+            sessions: number;
+            /**
+             * Format: int64
+             * @description Null if that is not known.
+             */
+            since?: number | null;
+        };
+        /**
+         * @description Worst first.
+         * @enum {string}
+         */
+        ProblemKind: "no_node" | "node_down" | "store" | "node_degraded" | "node_draining";
         /** @description Rates over three windows. */
         Rates: {
             minute: components["schemas"]["Flow"];
@@ -807,9 +1385,13 @@ export interface components {
          */
         Scope: "read" | "metrics" | "operate" | "admin";
         /** @description One session as its client sees it. */
-        Session: {
+        Session: components["schemas"]["Traffic"] & {
             clientName?: string | null;
+            /** @description The connection of its WebSocket, whose traffic this is. */
+            connectionId?: string | null;
             id: string;
+            /** @description Null while the client is away. */
+            ip?: string | null;
             /** @description Null while it has no link. */
             node?: string | null;
             nodeSessionId?: string | null;
@@ -841,6 +1423,26 @@ export interface components {
             parked: number;
             total: number;
         };
+        /** @description See the module. */
+        Settings: {
+            /** @description Whether unusual use is watched for. */
+            alerts: boolean;
+            connection: components["schemas"]["ConnectionAddress"];
+            /** @description Whether history is kept. */
+            history: boolean;
+            levels: components["schemas"]["LevelFrom"][];
+            /** @description Whether there is a public status page. */
+            status: boolean;
+            /** @description Names of the tenants. */
+            tenants: string[];
+            /** @description Of the program. */
+            version: string;
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        Severity: "warning" | "critical";
         /**
          * @description The data of the event `snapshot`: the resource as a GET answers it, but that lists of entries with a name (`id`, `name`,
          *     `ip`, `tenant`, `guildId` or `key`) are `{"$order": [names], "$rows": {name: entry}}`, and what is null is left out.
@@ -853,10 +1455,27 @@ export interface components {
              */
             watch: number;
         };
+        /** @description What each key moved lately, for a small picture. */
+        Sparklines: {
+            /** Format: int64 */
+            from: number;
+            /** @description By key: bytes per second, both ways, a number for each step. */
+            series: {
+                [key: string]: number[];
+            };
+            /** Format: int64 */
+            stepMs: number;
+        };
+        /** @description A node changed its state. */
+        StateChange: {
+            /** Format: int64 */
+            at: number;
+            from: string;
+            to: string;
+            why: string;
+        };
         /** @description One tenant; `none` is what came before a password. */
-        TenantUsage: components["schemas"]["Traffic"] & {
-            /** @description Open now. */
-            connections: number;
+        TenantUsage: components["schemas"]["UsageNow"] & components["schemas"]["Traffic"] & {
             tenant: string;
         };
         /** @description The data of the event `tick`, which comes each second, also when nothing changed. */
@@ -889,6 +1508,16 @@ export interface components {
         TokenList: {
             items: components["schemas"]["Token"][];
         };
+        /** @description What a player plays. */
+        Track: {
+            author: string;
+            isStream: boolean;
+            /** Format: int64 */
+            lengthMs: number;
+            sourceName: string;
+            title: string;
+            uri?: string | null;
+        };
         /** @description What something carried so far and carries now. `in` is what the proxy received. */
         Traffic: {
             /**
@@ -911,11 +1540,151 @@ export interface components {
              * @description WebSocket messages.
              */
             messagesOut: number;
+            /** @description Of the requests that were answered; the others are under way, or were given up. */
+            outcomes: components["schemas"]["Outcomes"];
             rates: components["schemas"]["Rates"];
             /**
              * Format: int64
              * @description Received from clients, or sent to nodes.
              */
+            requests: number;
+        };
+        /** @description Shares from 0 to 1; null while nothing is known. Times in which the proxy did not run do not count. */
+        Uptime: {
+            /** Format: double */
+            day?: number | null;
+            /**
+             * Format: double
+             * @description The last 30 days.
+             */
+            month?: number | null;
+        };
+        /** @description Usage over time. */
+        UsageHistory: {
+            /** Format: int64 */
+            from: number;
+            key: string;
+            /** @description Oldest first, without a gap. The first and the last show only their part of the range. */
+            points: components["schemas"]["UsagePoint"][];
+            scope: components["schemas"]["UsageScope"];
+            /** Format: int64 */
+            stepMs: number;
+            /** Format: int64 */
+            to: number;
+        };
+        /** @description What there is now. */
+        UsageNow: {
+            /**
+             * Format: int64
+             * @description Open now.
+             */
+            connections: number;
+            level: components["schemas"]["Level"];
+            /** Format: int64 */
+            players: number;
+            /**
+             * Format: int64
+             * @description Of an address only those whose client is there.
+             */
+            sessions: number;
+        };
+        /** @description One step: sums, and the most at one time. */
+        UsagePoint: {
+            /**
+             * Format: int64
+             * @description Its start.
+             */
+            at: number;
+            /** Format: int64 */
+            bytesIn: number;
+            /** Format: int64 */
+            bytesOut: number;
+            /** Format: int64 */
+            clientError: number;
+            /**
+             * Format: int64
+             * @description The most at one time.
+             */
+            connections: number;
+            /** Format: int64 */
+            connectionsOpened: number;
+            /**
+             * Format: int64
+             * @description The highest rate over a second, in bytes per second.
+             */
+            maxRateIn: number;
+            /**
+             * Format: int64
+             * @description The highest rate over a second, in bytes per second.
+             */
+            maxRateOut: number;
+            /** Format: int64 */
+            messagesIn: number;
+            /** Format: int64 */
+            messagesOut: number;
+            /** Format: int64 */
+            ok: number;
+            /**
+             * Format: int64
+             * @description The most at one time.
+             */
+            players: number;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            serverError: number;
+            /**
+             * Format: int64
+             * @description The most at one time.
+             */
+            sessions: number;
+        };
+        /**
+         * @description What usage is summed by.
+         * @enum {string}
+         */
+        UsageScope: "total" | "ip" | "tenant" | "node" | "version";
+        /** @description What one key moved over a range. */
+        UsageTotal: {
+            /** Format: int64 */
+            bytesIn: number;
+            /** Format: int64 */
+            bytesOut: number;
+            /** Format: int64 */
+            connectionsOpened: number;
+            key: string;
+            /** Format: int64 */
+            maxConnections: number;
+            /** Format: int64 */
+            maxPlayers: number;
+            /**
+             * Format: int64
+             * @description Bytes per second over the busiest second.
+             */
+            maxRateIn: number;
+            /**
+             * Format: int64
+             * @description Bytes per second over the busiest second.
+             */
+            maxRateOut: number;
+            /** Format: int64 */
+            maxSessions: number;
+            /**
+             * Format: int64
+             * @description Bytes per second over the range.
+             */
+            meanRateIn: number;
+            /**
+             * Format: int64
+             * @description Bytes per second over the range.
+             */
+            meanRateOut: number;
+            /** Format: int64 */
+            messagesIn: number;
+            /** Format: int64 */
+            messagesOut: number;
+            outcomes: components["schemas"]["Outcomes"];
+            /** Format: int64 */
             requests: number;
         };
     };
@@ -927,6 +1696,132 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAlerts: {
+        parameters: {
+            query?: {
+                /** @description Those that are open, or all. */
+                state?: ("open" | "all") & Record<string, never>;
+                /** @description Entries in the answer; at most 1000. */
+                limit?: number;
+                /** @description Only those with a smaller id: the next page. */
+                before?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alerts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getAlertsRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postAlertsTest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTest"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postAlertsIdAcknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alert as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     getConfig: {
         parameters: {
             query?: never;
@@ -987,6 +1882,89 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Connection"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getConnectionsGroups: {
+        parameters: {
+            query: {
+                /** @description Entries in the answer; at most 1000. */
+                limit?: number;
+                /** @description Entries that are left out before them. */
+                offset?: number;
+                /** @description The column to sort by, `-` before it for the largest first. Default: the largest of the first column first. */
+                sort?: string;
+                by: "tenant" | "ip" | "version";
+                /** @description Only those with this text in their key. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConnectionGroup"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getConnectionsHistory: {
+        parameters: {
+            query?: {
+                /** @description Only from this address. */
+                ip?: string;
+                /** @description Only this tenant's. */
+                tenant?: string;
+                /** @description Only those with this text in what is known of them. */
+                q?: string;
+                /** @description Only those that were open after this, in milliseconds since 1970. */
+                from?: number;
+                /** @description Only those that were opened before this. */
+                to?: number;
+                /** @description The `next` of the page before. */
+                before?: number;
+                /** @description Entries in the answer; at most 1000. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClosedConnections"];
                 };
             };
             /** @description A refusal */
@@ -1214,6 +2192,43 @@ export interface operations {
             };
         };
     };
+    getNodesNameHistory: {
+        parameters: {
+            query?: {
+                /** @description Milliseconds since 1970; an hour before `to` if left out. */
+                from?: number;
+                /** @description Now if left out. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The node's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeHistory"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     postNodesNameUndrain: {
         parameters: {
             query?: never;
@@ -1350,6 +2365,99 @@ export interface operations {
             };
         };
     };
+    getSessionsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getSessionsIdPlayers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By guild */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlayerList"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of this run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     getTokens: {
         parameters: {
             query?: never;
@@ -1442,6 +2550,45 @@ export interface operations {
             };
         };
     };
+    getUsageHistory: {
+        parameters: {
+            query: {
+                scope: "total" | "ip" | "tenant" | "node" | "version";
+                /** @description The address, tenant, node or version; left out for the total. */
+                key?: string;
+                /** @description Milliseconds since 1970; an hour before `to` if left out. */
+                from?: number;
+                /** @description Now if left out. */
+                to?: number;
+                /** @description At most so many points, up to 1000. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Over the range */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageHistory"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     getUsageIps: {
         parameters: {
             query?: {
@@ -1482,6 +2629,43 @@ export interface operations {
             };
         };
     };
+    getUsageSparklines: {
+        parameters: {
+            query: {
+                scope: "total" | "ip" | "tenant" | "node" | "version";
+                /** @description Up to 100 addresses, tenants, nodes or versions, with commas between them. */
+                keys: string;
+                /** @description Milliseconds since 1970; an hour before `to` if left out. */
+                from?: number;
+                /** @description Now if left out. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sparklines"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     getUsageTenants: {
         parameters: {
             query?: {
@@ -1509,6 +2693,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TenantUsage"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getUsageTotals: {
+        parameters: {
+            query: {
+                /** @description Entries in the answer; at most 1000. */
+                limit?: number;
+                /** @description Entries that are left out before them. */
+                offset?: number;
+                /** @description The column to sort by, `-` before it for the largest first. Default: the largest of the first column first. */
+                sort?: string;
+                scope: "total" | "ip" | "tenant" | "node" | "version";
+                /** @description Milliseconds since 1970; an hour before `to` if left out. */
+                from?: number;
+                /** @description Now if left out. */
+                to?: number;
+                /** @description Only keys with this text in them. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UsageTotal"];
                 };
             };
             /** @description A refusal */

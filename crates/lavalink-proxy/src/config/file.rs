@@ -112,6 +112,10 @@ pub(crate) struct Server {
     /// variables may not.
     #[schemars(example = example_client_versions())]
     pub(crate) client_versions: BTreeMap<String, Version>,
+    /// The URL under which clients reach the proxy, such as `https://music.example.org`. The dashboard shows it in its
+    /// settings; nothing else depends on it.
+    #[schemars(example = &"https://music.example.org")]
+    pub(crate) public_url: Option<String>,
     /// Serving clients over TLS (`https://` and `wss://`), beside or instead of `server.bind`.
     pub(crate) tls: ServerTls,
     /// Learning the client's address from a TCP load balancer in front.
@@ -136,6 +140,7 @@ impl Default for Server {
             shutdown_timeout: Period::seconds(10),
             default_version: Version::V4,
             client_versions: BTreeMap::new(),
+            public_url: None,
             tls: ServerTls::default(),
             proxy_protocol: ProxyProtocol::default(),
         }

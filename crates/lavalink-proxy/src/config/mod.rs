@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) tenants: Vec<Tenant>,
     /// At least one, with different names and addresses.
     pub(crate) nodes: Vec<Node>,
+    /// All of it as it is written in a file, defaults filled in and secrets masked, to be shown to people.
+    pub(crate) shown: serde_json::Value,
     /// What is allowed but probably not meant, a line each: keys that have no effect yet among them.
     pub(crate) warnings: Vec<String>,
 }
@@ -104,6 +106,8 @@ pub(crate) struct Server {
     pub(crate) default_version: Version,
     /// First parts of client names, longest first.
     pub(crate) client_versions: Vec<(String, Version)>,
+    /// Where clients connect, to be shown to people: `http` or `https`, without a slash at its end.
+    pub(crate) public_url: Option<String>,
 }
 
 /// The TLS side of the proxy listener.

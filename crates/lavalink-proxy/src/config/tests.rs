@@ -47,6 +47,39 @@ fn mistakes(result: Result<Config, ConfigErrors>) -> Vec<String> {
 // === what is accepted ===
 
 #[test]
+fn what_is_shown_of_the_settings_is_all_of_them_but_secrets() {
+    let text = MINIMAL.to_owned() + "[admin]\npassword = \"admin-password\"\nviewer_password = \"viewer-password\"\n";
+    let shown = read(&text, &[]).unwrap().shown;
+    assert_eq!(shown["server"]["bind"], serde_json::json!(["0.0.0.0:2333"]));
+    assert_eq!(shown["nodes"][0]["url"], "http://127.0.0.1:2401");
+    assert_eq!(shown["nodes"][0]["password"], "***");
+    let text = shown.to_string();
+    for secret in ["client-password", "node-password", "admin-password", "viewer-password"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[test]
+fn a_password_may_be_a_hash_that_can_be_checked() {
+    let hash = proxy_admin::hash_password(&proxy_core::secret::Secret::new("x")).unwrap();
+    let with = |password: &str| {
+        read(
+            &(MINIMAL.to_owned() + &format!("[admin]\npassword = '{password}'\n")),
+            &[],
+        )
+    };
+    assert!(with(hash.expose()).is_ok());
+    let broken = mistakes(with("$argon2id$v=19$m=1"));
+    assert!(
+        broken
+            .iter()
+            .any(|line| line.contains("admin.password") && line.contains("hash-password")),
+        "{broken:?}"
+    );
+    assert!(!broken.iter().any(|line| line.contains("m=1")), "{broken:?}");
+}
+
+#[test]
 fn seven_lines_are_a_configuration() {
     let config = read(MINIMAL, &[]).unwrap();
     assert_eq!(config.server.bind, ["0.0.0.0:2333".parse().unwrap()]);

@@ -53,6 +53,8 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
         log: check.log(&file.log),
         tenants,
         nodes,
+        // Secrets write themselves as `***`.
+        shown: serde_json::to_value(&file).unwrap_or_default(),
         warnings: Vec::new(),
     };
     check.discord(&file.discord);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use proxy_gateway::session::directory::SessionEntry;
 use proxy_gateway::usage::{ConnectionRecord, Totals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,7 +35,7 @@ pub(crate) struct ConnectionRow {
     tenant: Arc<str>,
     version: VersionName,
     /// Null unless it is a session's WebSocket.
-    session_id: Option<Arc<str>>,
+    session_id: Option<String>,
     /// As the session's client called itself.
     client_name: Option<String>,
     /// The session's bot.
@@ -100,10 +99,8 @@ pub(crate) async fn list(
         record,
         totals,
     });
-    let rows: Vec<_> = rows.filter(|row| listing.filters.want(&app, row.record)).collect();
-    listing
-        .page(&rows, &columns(), monitor.at, |row| show(&app, row))
-        .map(Json)
+    let rows: Vec<_> = rows.filter(|row| listing.filters.want(row.record)).collect();
+    listing.page(&rows, &columns(), monitor.at, show).map(Json)
 }
 
 /// What became of a wish to disconnect.
@@ -138,45 +135,39 @@ pub(crate) async fn disconnect(
 }
 
 impl ConnectionFilters {
-    fn want(&self, app: &App, record: &ConnectionRecord) -> bool {
+    fn want(&self, record: &ConnectionRecord) -> bool {
         if !same_ip(self.ip, record.peer.ip()) {
             return false;
         }
         if self.tenant.is_none() && self.version.is_none() && self.q.is_none() {
             return true;
         }
-        let (label, session) = record.label();
+        let label = record.names();
         self.tenant.as_deref().is_none_or(|wanted| *wanted == *label.tenant)
             && self.version.is_none_or(|wanted| wanted == label.class.into())
             && self.q.as_ref().is_none_or(|search| {
                 search.finds(&label.tenant)
                     || search.finds(&record.peer.ip().to_canonical().to_string())
-                    || session.is_some_and(|id| search.finds(&id) || finds_client(app, &id, search))
+                    || record
+                        .session()
+                        .is_some_and(|entry| search.finds(entry.id.as_str()) || search.finds_client(entry))
             })
     }
 }
 
-fn finds_client(app: &App, session: &str, search: &Search) -> bool {
-    let entry = app.shared.directory.get(session);
-    entry.is_some_and(|entry| search.finds_client(&entry))
-}
-
-fn show(app: &App, row: &Row<'_>) -> ConnectionRow {
-    let (label, session) = row.record.label();
-    let entry: Option<Arc<SessionEntry>> = session.as_ref().and_then(|id| app.shared.directory.get(id));
+fn show(row: &Row<'_>) -> ConnectionRow {
+    let (label, entry) = (row.record.names(), row.record.session());
     ConnectionRow {
         id: row.record.id.to_string(),
         ip: row.record.peer.ip(),
         port: row.record.peer.port(),
         tls: row.record.tls,
         opened_at: millis(row.record.opened),
-        tenant: label.tenant,
+        tenant: Arc::clone(&label.tenant),
         version: label.class.into(),
-        session_id: session,
-        client_name: entry
-            .as_ref()
-            .and_then(|entry| entry.client_name.as_deref().map(str::to_owned)),
-        user_id: entry.as_ref().map(|entry| entry.user.0.to_string()),
+        session_id: entry.map(|entry| entry.id.as_str().to_owned()),
+        client_name: entry.and_then(|entry| entry.client_name.as_deref().map(str::to_owned)),
+        user_id: entry.map(|entry| entry.user.0.to_string()),
         traffic: TrafficView::new(*row.totals, row.monitor.connection_rates.flows(&row.record.id)),
     }
 }

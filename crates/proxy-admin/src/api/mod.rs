@@ -2,14 +2,21 @@
 //! its `utoipa::path` what it takes and answers, so what is routed and what is documented cannot differ.
 
 mod alerts;
+mod closed;
 mod config;
 mod connections;
 mod document;
 mod events;
+mod groups;
+mod history;
 mod login;
+mod node_history;
 mod nodes;
 mod overview;
+mod players;
+mod problems;
 mod sessions;
+mod settings;
 mod tokens;
 mod usage;
 
@@ -128,12 +135,21 @@ fn reading() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(overview::overview))
         .routes(routes!(nodes::list))
+        .routes(routes!(node_history::history))
         .routes(routes!(connections::list))
+        .routes(routes!(groups::groups))
+        .routes(routes!(closed::history))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::one))
+        .routes(routes!(players::players))
         .routes(routes!(usage::ips))
         .routes(routes!(usage::tenants))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::rules))
+        .routes(routes!(history::history))
+        .routes(routes!(history::sparklines))
+        .routes(routes!(history::totals))
+        .routes(routes!(settings::settings))
         .routes(routes!(config::config))
         .routes(routes!(document::openapi))
 }

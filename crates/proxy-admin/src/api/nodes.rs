@@ -1,7 +1,7 @@
 //! `/api/v1/nodes`: what is known of every node, and taking one out of placement.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
@@ -9,7 +9,7 @@ use lavalink_protocol::generation::Generation;
 use lavalink_protocol::stats::Stats;
 use proxy_core::health::NodeState;
 use proxy_core::placement;
-use proxy_core::pool::NodeView;
+use proxy_core::pool::{NodeId, NodeView};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,7 +18,11 @@ use crate::error::ApiError;
 use crate::login::access::Access;
 use crate::monitor::{Monitor, NodeReading};
 use crate::server::Peer;
+use crate::uptimes::Uptime;
 use crate::view::{GenerationName, StateName, TrafficView, millis, millis_of};
+
+/// Probes that are shown of each node.
+const RECENT: usize = 60;
 
 /// All nodes, in the order of the configuration.
 #[derive(Serialize, ToSchema)]
@@ -67,6 +71,11 @@ struct NodeRow {
     pending: u32,
     /// Mean of recent probes.
     latency_ms: Option<f64>,
+    /// The last probes, newest last.
+    recent: Vec<ProbeView>,
+    /// The last sessions that were placed on it and why, newest last.
+    choices: Vec<ChoiceView>,
+    uptime: Uptime,
     #[serde(flatten)]
     traffic: TrafficView,
 }
@@ -86,6 +95,30 @@ struct LoadView {
     /// Null without recent statistics.
     score: Option<f64>,
     explanation: String,
+}
+
+/// How a probe went.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ProbeOutcome)]
+struct ProbeView {
+    at: u64,
+    ok: bool,
+    /// Null if it failed.
+    latency_ms: Option<f64>,
+    /// Null if it did not.
+    reason: Option<String>,
+}
+
+/// Why a session was placed on the node.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Choice)]
+struct ChoiceView {
+    at: u64,
+    /// Null for a v3 session, whose id came later.
+    session_id: Option<String>,
+    why: String,
 }
 
 /// What became of a wish to drain or undrain.
@@ -184,12 +217,42 @@ fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
         links: reading.map_or(0, |reading| reading.links),
         outstanding: node.outstanding(),
         pending: node.pending(),
-        latency_ms: node.latency.map(|latency| latency.as_secs_f64() * 1000.0),
+        latency_ms: node.latency.map(latency_ms),
+        recent: recent(app, node.id),
+        choices: choices(app, node.id),
+        uptime: app.uptimes.of(&node.name),
         traffic: TrafficView::new(
             reading.map(|reading| reading.totals).unwrap_or_default(),
             monitor.node_rates.flows(&node.id),
         ),
     }
+}
+
+fn recent(app: &App, node: NodeId) -> Vec<ProbeView> {
+    let mut probes = app.shared.observed.probes_since(node, 0);
+    let older = probes.len().saturating_sub(RECENT);
+    let newest = probes.drain(older..).map(|probe| ProbeView {
+        at: millis(probe.at),
+        ok: probe.what.is_ok(),
+        reason: probe.what.as_ref().err().map(ToString::to_string),
+        latency_ms: probe.what.ok().map(latency_ms),
+    });
+    newest.collect()
+}
+
+fn choices(app: &App, node: NodeId) -> Vec<ChoiceView> {
+    let placed = app.shared.observed.placements_since(node, 0).into_iter();
+    let choices = placed.map(|placed| ChoiceView {
+        at: millis(placed.at),
+        session_id: placed.what.session.as_ref().map(|session| session.as_str().to_owned()),
+        why: placed.what.to_string(),
+    });
+    choices.collect()
+}
+
+/// To a hundredth.
+fn latency_ms(latency: Duration) -> f64 {
+    (latency.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
 /// The state is of this moment: if it changed after the last reading, it did so within this second.

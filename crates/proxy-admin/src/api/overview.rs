@@ -9,6 +9,7 @@ use proxy_core::health::NodeState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::problems::{self, Problem};
 use crate::App;
 use crate::api::alerts::Counts;
 use crate::view::{TrafficView, VersionName, millis, millis_of};
@@ -32,6 +33,8 @@ pub(crate) struct Overview {
     sessions: Sessions,
     /// Players of all sessions.
     players: u64,
+    /// What is wrong now, worst first.
+    problems: Vec<Problem>,
     client_side: ClientSide,
     /// Traffic with nodes, probes included; never to be added to the client side.
     node_side: TrafficView,
@@ -104,6 +107,7 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
         },
         sessions,
         players,
+        problems: problems::problems(&app, &monitor),
         client_side: ClientSide {
             traffic: TrafficView::new(monitor.client_side(), monitor.client_rates.flows(&())),
             by_version: monitor

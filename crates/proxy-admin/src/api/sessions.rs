@@ -1,19 +1,22 @@
-//! `/api/v1/sessions`: the Lavalink sessions that clients see, and the node that each is on.
+//! `/api/v1/sessions`: the Lavalink sessions that clients see, the node that each is on, and the connection that carries it.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use proxy_gateway::session::directory::SessionEntry;
+use proxy_gateway::usage::{ConnectionRecord, Totals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::ApiError;
 use crate::listing::{Column, Listing, Page, Paging};
+use crate::monitor::Monitor;
 use crate::search::Search;
-use crate::view::{VersionName, millis};
+use crate::view::{TrafficView, VersionName, millis};
 
 /// One session as its client sees it.
 #[derive(Serialize, ToSchema)]
@@ -37,6 +40,13 @@ pub(crate) struct SessionRow {
     /// As the client set it.
     resume_timeout_seconds: i64,
     opened_at: u64,
+    /// Null while the client is away.
+    #[schema(value_type = Option<String>)]
+    ip: Option<IpAddr>,
+    /// The connection of its WebSocket, whose traffic this is.
+    connection_id: Option<String>,
+    #[serde(flatten)]
+    traffic: TrafficView,
 }
 
 /// Whether the client is there.
@@ -68,14 +78,39 @@ pub(crate) struct SessionFilters {
     q: Option<Search>,
 }
 
-const COLUMNS: [Column<Arc<SessionEntry>>; 2] = [
-    ("opened", |entry| millis(entry.opened)),
-    ("players", |entry| u64::from(entry.players())),
-];
+/// A session and the connection that carries it.
+struct Row<'a> {
+    entry: Arc<SessionEntry>,
+    connection: Option<&'a (Arc<ConnectionRecord>, Totals)>,
+    monitor: &'a Monitor,
+}
+
+impl Row<'_> {
+    fn totals(&self) -> Totals {
+        self.connection.map(|(_, totals)| *totals).unwrap_or_default()
+    }
+
+    fn rate(&self) -> u64 {
+        let rates = &self.monitor.connection_rates;
+        self.connection.map_or(0, |(record, _)| rates.rate(&record.id))
+    }
+}
+
+const fn columns<'a>() -> [Column<Row<'a>>; 7] {
+    [
+        ("opened", |row| millis(row.entry.opened)),
+        ("players", |row| u64::from(row.entry.players())),
+        ("bytes", |row| row.totals().bytes_in + row.totals().bytes_out),
+        ("bytesIn", |row| row.totals().bytes_in),
+        ("bytesOut", |row| row.totals().bytes_out),
+        ("messages", |row| row.totals().messages_in + row.totals().messages_out),
+        ("rate", Row::rate),
+    ]
+}
 
 /// Lavalink sessions of clients
 ///
-/// Columns: `opened`, `players`.
+/// Columns: `opened`, `players`, `bytes`, `bytesIn`, `bytesOut`, `messages`, `rate`.
 #[utoipa::path(
     get, path = "/sessions", tag = "sessions", params(Paging, SessionFilters),
     responses((status = 200, description = "A page", body = Page<SessionRow>)),
@@ -84,12 +119,52 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     listing: Listing<SessionFilters>,
 ) -> Result<Json<Page<SessionRow>>, ApiError> {
-    let mut entries = app.shared.directory.all();
-    entries.retain(|entry| listing.filters.want(&app, entry));
-    // Sessions are no counters: they are read as they are now.
+    let monitor = app.monitor();
+    let carried = carried(&monitor);
+    let entries = app.shared.directory.all().into_iter();
+    let wanted = entries.filter(|entry| listing.filters.want(&app, entry));
+    let mut rows: Vec<_> = wanted
+        .map(|entry| Row {
+            connection: carried.get(&Arc::as_ptr(&entry)).copied(),
+            monitor: &monitor,
+            entry,
+        })
+        .collect();
+    // The directory has no order; equal ones are to stay in place from one second to the next.
+    rows.sort_unstable_by(|a, b| a.entry.id.as_str().cmp(b.entry.id.as_str()));
     listing
-        .page(&entries, &COLUMNS, SystemTime::now(), |entry| row(&app, entry))
+        .page(&rows, &columns(), monitor.at, |row| show(&app, row))
         .map(Json)
+}
+
+/// One session
+#[utoipa::path(
+    get, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "The session's id")),
+    responses((status = 200, description = "Now", body = SessionRow)),
+)]
+pub(crate) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<SessionRow>, ApiError> {
+    let entry = app.shared.directory.get(&id);
+    let entry = entry.ok_or(ApiError::NotFound("there is no session of this id"))?;
+    let monitor = app.monitor();
+    let mut connections = monitor.client.connections.iter();
+    let row = Row {
+        connection: connections.find(|(record, _)| carries(record, &entry)),
+        monitor: &monitor,
+        entry,
+    };
+    Ok(Json(show(&app, &row)))
+}
+
+/// Connections that carry a session, by where the session's entry lies: ids would have to be hashed whole.
+fn carried(monitor: &Monitor) -> HashMap<*const SessionEntry, &(Arc<ConnectionRecord>, Totals)> {
+    let connections = monitor.client.connections.iter();
+    connections
+        .filter_map(|connection| Some((Arc::as_ptr(connection.0.session()?), connection)))
+        .collect()
+}
+
+fn carries(record: &ConnectionRecord, entry: &Arc<SessionEntry>) -> bool {
+    record.session().is_some_and(|session| Arc::ptr_eq(session, entry))
 }
 
 impl SessionFilters {
@@ -117,8 +192,11 @@ fn node_of(app: &App, entry: &SessionEntry) -> Option<Arc<str>> {
     Some(Arc::clone(&node.name))
 }
 
-fn row(app: &App, entry: &SessionEntry) -> SessionRow {
+fn show(app: &App, row: &Row<'_>) -> SessionRow {
+    let entry = &row.entry;
     let settings = entry.settings();
+    let record = row.connection.map(|(record, _)| record);
+    let flows = record.map(|record| row.monitor.connection_rates.flows(&record.id));
     SessionRow {
         id: entry.id.as_str().to_owned(),
         tenant: Arc::clone(&entry.tenant_name),
@@ -132,5 +210,8 @@ fn row(app: &App, entry: &SessionEntry) -> SessionRow {
         resuming: settings.resuming,
         resume_timeout_seconds: settings.timeout,
         opened_at: millis(entry.opened),
+        ip: record.map(|record| record.peer.ip()),
+        connection_id: record.map(|record| record.id.to_string()),
+        traffic: TrafficView::new(row.totals(), flows.unwrap_or_default()),
     }
 }

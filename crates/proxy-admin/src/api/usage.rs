@@ -1,24 +1,45 @@
 //! `/api/v1/usage`: the client side by address and by tenant, closed connections included. Both lists are views of one
 //! reading and sum up to the same total, to the byte.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use proxy_core::levels::Level;
 use proxy_gateway::usage::Totals;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::gauges::Gauge;
 use crate::listing::{Column, Listing, Page, Paging, same_ip};
 use crate::rate_table::Flows;
 use crate::search::Search;
-use crate::view::TrafficView;
+use crate::view::{LevelName, TrafficView};
+
+/// What there is now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageNow)]
+struct Now {
+    /// Open now.
+    connections: u64,
+    /// Of an address only those whose client is there.
+    sessions: u64,
+    players: u64,
+    level: LevelName,
+}
+
+impl Now {
+    fn new(app: &App, gauge: &Gauge, flows: &Flows) -> Self {
+        Self {
+            connections: gauge.connections,
+            sessions: gauge.sessions,
+            players: gauge.players,
+            level: app.levels.level(flows.rate() as f64).into(),
+        }
+    }
+}
 
 /// One client address.
 #[derive(Serialize, ToSchema)]
@@ -27,9 +48,8 @@ pub(crate) struct AddressRow {
     /// Null for all addresses past those that are counted one by one.
     #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
-    /// Open now.
-    connections: usize,
-    level: LevelName,
+    #[serde(flatten)]
+    now: Now,
     #[serde(flatten)]
     traffic: TrafficView,
 }
@@ -39,43 +59,10 @@ pub(crate) struct AddressRow {
 #[schema(as = TenantUsage)]
 pub(crate) struct TenantRow {
     tenant: Arc<str>,
-    /// Open now.
-    connections: usize,
-    level: LevelName,
+    #[serde(flatten)]
+    now: Now,
     #[serde(flatten)]
     traffic: TrafficView,
-}
-
-/// How busy something is, by its rate over ten seconds, both ways, and `[usage] levels`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = Level)]
-pub(crate) enum LevelName {
-    /// Next to nothing.
-    Quiet,
-    /// What a bot moves on an ordinary day.
-    Normal,
-    /// A lot.
-    High,
-    /// So much that somebody should look.
-    Extreme,
-}
-
-impl From<Level> for LevelName {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Quiet => Self::Quiet,
-            Level::Normal => Self::Normal,
-            Level::High => Self::High,
-            Level::Extreme => Self::Extreme,
-        }
-    }
-}
-
-/// The level of these rates.
-fn level(app: &App, flows: &Flows) -> LevelName {
-    let rate = f64::from(flows.ten_seconds.bytes_in) + f64::from(flows.ten_seconds.bytes_out);
-    app.levels.level(rate).into()
 }
 
 /// Which addresses are wanted.
@@ -106,27 +93,27 @@ struct Row<K> {
     key: K,
     totals: Totals,
     flows: Flows,
-    connections: usize,
+    gauge: Gauge,
 }
 
-const fn columns<K>() -> [Column<Row<K>>; 7] {
+const fn columns<K>() -> [Column<Row<K>>; 9] {
     [
         ("bytes", |row| row.totals.bytes_in + row.totals.bytes_out),
         ("bytesIn", |row| row.totals.bytes_in),
         ("bytesOut", |row| row.totals.bytes_out),
         ("messages", |row| row.totals.messages_in + row.totals.messages_out),
         ("requests", |row| row.totals.requests),
-        ("rate", |row| {
-            (row.flows.ten_seconds.bytes_in + row.flows.ten_seconds.bytes_out) as u64
-        }),
-        ("connections", |row| row.connections as u64),
+        ("rate", |row| row.flows.rate()),
+        ("connections", |row| row.gauge.connections),
+        ("sessions", |row| row.gauge.sessions),
+        ("players", |row| row.gauge.players),
     ]
 }
 
 /// Traffic by client address, closed connections included
 ///
 /// Columns: `bytes`, `bytesIn`, `bytesOut`, `messages`, `requests`, `rate` (bytes per second over ten seconds, both ways),
-/// `connections`.
+/// `connections`, `sessions`, `players`.
 #[utoipa::path(
     get, path = "/usage/ips", tag = "usage", params(Paging, AddressFilters),
     responses((status = 200, description = "A page", body = Page<AddressRow>)),
@@ -138,7 +125,6 @@ pub(crate) async fn ips(
     let wanted = &listing.filters;
     let all = wanted.ip.is_none() && wanted.q.is_none();
     let monitor = app.monitor();
-    let open = count(monitor.client.connections.iter().map(|(record, _)| record.peer.ip()));
     let rows = monitor.client.by_address.iter().filter(|(ip, totals)| {
         // The sum of uncounted addresses exists only once there are any.
         ip.map_or(all && **totals != Totals::default(), |ip| {
@@ -153,12 +139,13 @@ pub(crate) async fn ips(
         key: *ip,
         totals: *totals,
         flows: monitor.address_rates.flows(ip),
-        connections: ip.and_then(|ip| open.get(&ip).copied()).unwrap_or(0),
+        gauge: ip
+            .and_then(|ip| monitor.gauges.by_address.get(&ip).copied())
+            .unwrap_or_default(),
     });
     let show = |row: &Row<Option<IpAddr>>| AddressRow {
         ip: row.key,
-        connections: row.connections,
-        level: level(&app, &row.flows),
+        now: Now::new(&app, &row.gauge, &row.flows),
         traffic: TrafficView::new(row.totals, row.flows),
     };
     let rows: Vec<_> = rows.collect();
@@ -177,13 +164,6 @@ pub(crate) async fn tenants(
     listing: Listing<TenantFilters>,
 ) -> Result<Json<Page<TenantRow>>, ApiError> {
     let monitor = app.monitor();
-    let open = count(
-        monitor
-            .client
-            .connections
-            .iter()
-            .map(|(record, _)| record.label().0.tenant),
-    );
     let TenantFilters { tenant, q } = &listing.filters;
     let wanted = |name: &str| {
         tenant.as_deref().is_none_or(|wanted| wanted == name) && q.as_ref().is_none_or(|search| search.finds(name))
@@ -192,21 +172,14 @@ pub(crate) async fn tenants(
     let rows = rows.map(|(tenant, totals)| Row {
         totals,
         flows: monitor.tenant_rates.flows(&tenant),
-        connections: open.get(&tenant).copied().unwrap_or(0),
+        gauge: monitor.gauges.by_tenant.get(&tenant).copied().unwrap_or_default(),
         key: tenant,
     });
     let show = |row: &Row<Arc<str>>| TenantRow {
         tenant: Arc::clone(&row.key),
-        connections: row.connections,
-        level: level(&app, &row.flows),
+        now: Now::new(&app, &row.gauge, &row.flows),
         traffic: TrafficView::new(row.totals, row.flows),
     };
     let rows: Vec<_> = rows.collect();
     listing.page(&rows, &columns(), monitor.at, show).map(Json)
-}
-
-fn count<K: Eq + Hash>(keys: impl Iterator<Item = K>) -> HashMap<K, usize> {
-    let mut counts = HashMap::new();
-    keys.for_each(|key| *counts.entry(key).or_default() += 1);
-    counts
 }

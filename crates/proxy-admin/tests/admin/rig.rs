@@ -37,6 +37,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Two nodes, `v4-node` and `v3-node`, and two tenants whose passwords are `alpha` and `beta`.
     pub(crate) async fn start() -> Self {
+        Self::start_both(|_| {}).await
+    }
+
+    /// As [`Self::start`], with settings of the admin listener.
+    pub(crate) async fn start_both(change: impl FnOnce(&mut AdminConfig)) -> Self {
         let nodes = vec![
             SimNode::builder().start().await.unwrap(),
             SimNode::builder()
@@ -45,10 +50,10 @@ impl Rig {
                 .await
                 .unwrap(),
         ];
-        Self::with(nodes, |_| {}).await
+        Self::with(nodes, change).await
     }
 
-    /// As [`Self::start`], with settings of the admin listener.
+    /// With `v4-node` only, which is quicker, and with settings of the admin listener.
     pub(crate) async fn start_with(change: impl FnOnce(&mut AdminConfig)) -> Self {
         let nodes = vec![SimNode::builder().start().await.unwrap()];
         Self::with(nodes, change).await

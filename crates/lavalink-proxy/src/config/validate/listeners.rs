@@ -49,7 +49,20 @@ impl Check {
             shutdown_timeout: server.shutdown_timeout.0,
             default_version: server.default_version,
             client_versions,
+            public_url: self.public_url(server.public_url.as_deref()),
         }
+    }
+
+    fn public_url(&mut self, url: Option<&str>) -> Option<String> {
+        let url = url?.trim_end_matches('/');
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        if rest.is_none_or(|rest| rest.is_empty() || rest.contains([' ', '@', '?', '#'])) {
+            self.wrong(
+                "server.public_url",
+                "expected a URL such as \"https://music.example.org\", without a password",
+            );
+        }
+        Some(url.to_owned())
     }
 
     fn server_tls(&mut self, tls: &file::ServerTls) -> Option<ServerTls> {
