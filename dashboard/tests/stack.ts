@@ -10,6 +10,8 @@ import { createInterface } from "node:readline";
 const BUILD = process.env.LAVALINK_PROXY_BUILD ?? join(import.meta.dirname, "../../target/debug");
 const NODE_PASSWORD = "node-password";
 export const ADMIN_PASSWORD = "dashboard-admin";
+/** Where clients are told to connect. */
+export const PUBLIC_URL = "http://lavalink.example.org:2333";
 export const VIEWER_PASSWORD = "dashboard-viewer";
 const START_LIMIT_MS = 60_000;
 
@@ -166,9 +168,10 @@ export class Stack {
         `[[nodes]]\nname = ${text(spec.name)}\nurl = "http://127.0.0.1:${port}"\npassword = ${text(NODE_PASSWORD)}\nregions = ${JSON.stringify(spec.regions ?? [])}\n`,
     );
     return [
-      '[server]\nbind = "127.0.0.1:0"\nthreads = 1\n',
+      `[server]\nbind = "127.0.0.1:0"\nthreads = 1\npublic_url = ${text(PUBLIC_URL)}\n`,
       `[admin]\nbind = "127.0.0.1:0"\npassword = ${text(ADMIN_PASSWORD)}\nviewer_password = ${text(VIEWER_PASSWORD)}\n`,
       `[store]\npath = ${text(join(this.folder, "store.db"))}\nflush_interval = "1s"\n`,
+      '[usage]\nlevels = ["1KB/s", "20KB/s", "1MB/s"]\n',
       '[health]\ninterval = "500ms"\n',
       '[log]\nformat = "json"\n',
       ...["default", "bigbot"].map((name) => `[[tenants]]\nname = "${name}"\npassword = "${name}-password"\n`),

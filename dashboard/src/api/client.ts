@@ -42,16 +42,3 @@ export function problemOf({ error, response }: Answer<unknown>): Problem | null 
 export async function failureOf(answer: Promise<Answer<unknown>>): Promise<string | null> {
   return problemOf(await answer)?.message ?? null;
 }
-
-/** A resource by its address. */
-export async function get<T>(path: string): Promise<Answer<T>> {
-  // The client's types know the resources one by one; here the caller says what it is.
-  const answer = await api.GET(`/api/v1/${path}` as "/api/v1/overview");
-  return answer as unknown as Answer<T>;
-}
-
-/** A change by its address. */
-export async function post<T>(path: string): Promise<Answer<T>> {
-  const answer = await api.POST(`/api/v1/${path}` as "/api/v1/logout");
-  return answer as unknown as Answer<T>;
-}

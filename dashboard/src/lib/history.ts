@@ -1,6 +1,6 @@
 // Points of the usage history as the series of a chart.
 
-import type { HistoryPoint } from "../api/types";
+import type { UsagePoint } from "../api/types";
 
 export interface Lines {
   times: number[];
@@ -9,7 +9,7 @@ export interface Lines {
 }
 
 /** Bytes per second of each step. Steps without a point are gaps: the proxy did not run, or nothing was kept. */
-export function rates(points: HistoryPoint[] | undefined, stepMs: number | undefined): Lines {
+export function rates(points: UsagePoint[] | undefined, stepMs: number | undefined): Lines {
   const step = stepMs && stepMs > 0 ? stepMs : 1000;
   const lines: Lines = { times: [], in: [], out: [] };
   let before: number | null = null;

@@ -23,9 +23,14 @@ export function formatRoute(view: string, id?: string | null, params: Record<str
 
 /** `?a=1&b=2` of what is set; nothing if nothing is. */
 export function formatQuery(params: Record<string, unknown>): string {
-  const set = Object.entries(params).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  if (set.length === 0) return "";
-  return `?${new URLSearchParams(set.map(([name, value]) => [name, String(value)]))}`;
+  const given = Object.entries(set(params));
+  if (given.length === 0) return "";
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+}
+
+/** Without what says nothing. */
+export function set<T>(params: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined && value !== null && value !== ""));
 }
 
 function decode(text: string): string {

@@ -1,6 +1,6 @@
 // What more than one view needs of the proxy: the overview, which is always watched, and its settings, read once.
 
-import { get } from "../api/client";
+import { api } from "../api/client";
 import type { Overview, Settings } from "../api/types";
 
 let overview = $state.raw<Overview | undefined>(undefined);
@@ -17,7 +17,7 @@ export const shared = {
   get settings(): Settings | undefined {
     if (!asked) {
       asked = true;
-      void get<Settings>("settings").then(({ data }) => {
+      void api.GET("/api/v1/settings").then(({ data }) => {
         settings = data;
         // It may only be for now that it is not to be had.
         if (!data) setTimeout(() => (asked = false), 30_000);

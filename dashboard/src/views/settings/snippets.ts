@@ -1,6 +1,6 @@
 // What to write into popular client libraries. The password is a placeholder: the page does not know it.
 
-import type { Settings } from "../../api/types";
+import type { ConnectionAddress } from "../../api/types";
 
 export interface Address {
   host: string;
@@ -12,7 +12,7 @@ export interface Address {
 }
 
 /** Where clients connect, as far as it is known. */
-export function addressOf(connection: Settings["connection"], pageHost: string): Address {
+export function addressOf(connection: ConnectionAddress | undefined, pageHost: string): Address {
   if (connection?.url) {
     try {
       const url = new URL(connection.url);

@@ -1,6 +1,6 @@
 // What the history chart can show.
 
-import type { HistoryPoint } from "../../api/types";
+import type { UsagePoint } from "../../api/types";
 import type { Series } from "../../components/chart";
 import { rates } from "../../lib/history";
 import { rate } from "../../lib/prefs.svelte";
@@ -16,13 +16,13 @@ export interface Metric {
   label: string;
   title: string;
   format: (value: number | null | undefined) => string;
-  draw: (points: HistoryPoint[], stepMs: number) => Drawn;
+  draw: (points: UsagePoint[], stepMs: number) => Drawn;
 }
 
-type Field = Exclude<keyof HistoryPoint, "at">;
+type Field = Exclude<keyof UsagePoint, "at">;
 
 function plain(fields: [Field, string, Series["color"]][], scale: (stepMs: number) => number) {
-  return (points: HistoryPoint[], stepMs: number): Drawn => ({
+  return (points: UsagePoint[], stepMs: number): Drawn => ({
     times: points.map((point) => point.at ?? 0),
     series: fields.map(([field, label, color], index) => ({
       label,
