@@ -11,7 +11,8 @@ const PEERS: [&str; 2] = ["haproxy", "nginx"];
 
 /// Runs `proxy-bench run` with these options.
 pub(crate) fn bench(options: &[&str]) -> Result<()> {
-    install_peers();
+    let missing: Vec<_> = PEERS.into_iter().filter(|name| !installed(name)).collect();
+    install(&missing);
     run(cargo([
         "build",
         "--release",
@@ -29,16 +30,14 @@ pub(crate) fn bench(options: &[&str]) -> Result<()> {
     run(command)
 }
 
-/// Installs missing peers from the distribution's packages where that is possible; the benchmark itself says which it
-/// had to leave out.
-fn install_peers() {
-    let missing: Vec<_> = PEERS.into_iter().filter(|name| !installed(name)).collect();
+/// Installs packages of the distribution where that is possible; what measures with them says what it has to leave out.
+pub(crate) fn install(missing: &[&str]) {
     if missing.is_empty() {
         return;
     }
     if !is_root() || !installed("apt-get") {
         eprintln!(
-            "not installed: {}; install them to measure beside them",
+            "not installed: {}; install them to measure with them",
             missing.join(", ")
         );
         return;
@@ -48,9 +47,9 @@ fn install_peers() {
         command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
         run(command)
     };
-    let install = [["install", "--yes", "--no-install-recommends"].as_slice(), &missing].concat();
+    let install = [["install", "--yes", "--no-install-recommends"].as_slice(), missing].concat();
     if let Err(error) = apt(&["update"]).and_then(|()| apt(&install)) {
-        eprintln!("{error:#}; the benchmark leaves out what is missing");
+        eprintln!("{error:#}; what is missing is left out");
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod child;
+mod cost;
 mod dashboard;
 mod demo;
 mod docs;
@@ -27,6 +28,8 @@ usage: cargo xtask <command>
   screenshots                 take the pictures of the dashboard in docs/images
   docs [--check]              write the generated documents (--check: say whether they are up to date)
   bench [options]             measure the proxy beside HAProxy and nginx; options go to `proxy-bench run`
+  cost [options]              count the proxy's instructions per request and per message with valgrind;
+                              --against REVISION or --without counting: beside another build
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["screenshots"] => dashboard::screenshots(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["cost", options @ ..] => cost::cost(options),
         ["bench", options @ ..] => bench::bench(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -19,6 +19,9 @@ pub(crate) enum NodeCommand {
         rate: u32,
         /// Messages to one player in one write.
         burst: u32,
+        /// Stop by itself after so many messages.
+        #[serde(default)]
+        count: Option<u64>,
     },
     /// Stop pushing.
     Stop,

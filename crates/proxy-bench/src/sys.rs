@@ -63,6 +63,16 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
     limit.rlim_cur
 }
 
+/// Sends SIGTERM to a child that has not been waited for.
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: `kill` takes plain numbers; the caller says that the id is still its child's.
+    match unsafe { libc::kill(pid, libc::SIGTERM) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Has the kernel kill the command's process when the thread that spawns it ends, however that happens.
 pub(crate) fn die_with_parent(command: &mut tokio::process::Command) {
     // SAFETY: between fork and exec only the system call prctl is made, which is safe there.

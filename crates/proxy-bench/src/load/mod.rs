@@ -41,6 +41,9 @@ enum Kind {
         /// Requests per second; without it each answer is followed by the next request
         #[arg(long)]
         rate: Option<u32>,
+        /// Ends after so many answers, without a window
+        #[arg(long)]
+        requests: Option<u64>,
         #[command(flatten)]
         window: Window,
     },
@@ -84,6 +87,14 @@ impl Window {
     }
 }
 
+/// How long a load of requests lasts.
+#[derive(Clone, Copy)]
+pub(crate) enum Length {
+    Window(Window),
+    /// So many answers, the first one included.
+    Requests(u64),
+}
+
 /// Runs one load.
 pub(crate) fn run(options: &Options) -> Result<()> {
     raise_open_files(65_536);
@@ -93,8 +104,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             what,
             connections,
             rate,
+            requests,
             window,
-        } => rest::measure(to, what, connections, rate, window)?,
+        } => {
+            let length = requests.map_or(Length::Window(window), Length::Requests);
+            rest::measure(to, what, connections, rate, length)?
+        }
         Kind::Storm {
             what,
             connections,

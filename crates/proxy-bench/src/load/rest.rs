@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::control::{LoadEvent, Measured, say};
-use crate::load::Window;
+use crate::load::Length;
 use crate::load::answer::{Answer, AnswerReader};
 use crate::load::requests::{self, Request, What};
 use crate::load::sessions::Sessions;
@@ -28,7 +28,7 @@ pub(crate) fn measure(
     what: What,
     connections: usize,
     rate: Option<u32>,
-    window: Window,
+    length: Length,
 ) -> Result<Measured> {
     // Held to the end: player updates need their sessions open.
     let mut sessions = None;
@@ -41,12 +41,18 @@ pub(crate) fn measure(
         }
     };
     let mut engine = Engine::new(to, requests, connections, rate)?;
-    engine.run(End::After(window.warm()))?;
+    let end = match length {
+        Length::Window(window) => {
+            engine.run(End::After(window.warm()))?;
+            End::After(window.length())
+        }
+        Length::Requests(count) => End::Requests(count),
+    };
     say(&LoadEvent::Started)?;
     engine.latencies.clear();
     engine.totals = Measured::default();
     let began = monotonic_ns();
-    engine.run(End::After(window.length()))?;
+    engine.run(end)?;
     Ok(summary(&engine.totals, &mut engine.latencies, monotonic_ns() - began))
 }
 

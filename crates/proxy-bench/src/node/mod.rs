@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 LISTENER => node.accept()?,
                 WAKER if !node.obey(&commands)? => return Ok(()),
                 WAKER => {}
-                TICKER => node.tick(),
+                TICKER => node.tick()?,
                 Token(token) => node.serve(token - FIRST_CONNECTION, event),
             }
         }
@@ -134,7 +134,7 @@ impl Node {
     fn obey(&mut self, commands: &Receiver<NodeCommand>) -> Result<bool> {
         loop {
             match commands.try_recv() {
-                Ok(NodeCommand::Push { rate, burst }) => self.start_push(rate, burst)?,
+                Ok(NodeCommand::Push { rate, burst, count }) => self.start_push(rate, burst, count)?,
                 Ok(NodeCommand::Stop) => self.stop_push()?,
                 Ok(NodeCommand::Count) => say(&NodeEvent::Counted {
                     sessions: self.sessions.len(),
@@ -145,8 +145,8 @@ impl Node {
         }
     }
 
-    fn start_push(&mut self, rate: u32, burst: u32) -> Result<()> {
-        let push = Push::new(self.sessions.players(), rate, burst);
+    fn start_push(&mut self, rate: u32, burst: u32, count: Option<u64>) -> Result<()> {
+        let push = Push::new(self.sessions.players(), rate, burst).up_to(count);
         let ticker = Ticker::new(push.period())?;
         self.poll
             .register(&mut SourceFd(&ticker.fd()), TICKER, Interest::READABLE)?;
@@ -162,9 +162,9 @@ impl Node {
         say(&NodeEvent::Stopped { pushed })
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<()> {
         let Some((ticker, push)) = &mut self.pushing else {
-            return;
+            return Ok(());
         };
         ticker.take();
         let connections = &mut self.connections;
@@ -172,6 +172,7 @@ impl Node {
             Some(connection) => connection.outbox.send(&mut connection.stream, bytes).is_ok(),
             None => false,
         });
+        if push.is_done() { self.stop_push() } else { Ok(()) }
     }
 
     fn serve(&mut self, at: usize, event: &Event) {

@@ -144,6 +144,8 @@ pub(crate) struct Push {
     /// When the next write is due.
     due_ns: u64,
     pushed: u64,
+    /// Messages after which it ends.
+    last: u64,
     bytes: Vec<u8>,
 }
 
@@ -158,8 +160,22 @@ impl Push {
             gap_ns: gap_ns.max(1),
             due_ns: monotonic_ns(),
             pushed: 0,
+            last: u64::MAX,
             bytes: Vec::new(),
         }
+    }
+
+    /// Ends after `count` messages, if one is given; it should be a multiple of the burst.
+    pub(crate) fn up_to(self, count: Option<u64>) -> Self {
+        Self {
+            last: count.unwrap_or(u64::MAX),
+            ..self
+        }
+    }
+
+    /// All that was asked for has been pushed.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.pushed >= self.last
     }
 
     /// How often [`send_due`](Self::send_due) wants to be called.
@@ -181,7 +197,7 @@ impl Push {
     pub(crate) fn send_due(&mut self, sessions: &mut Sessions, mut send: impl FnMut(usize, &[u8]) -> bool) {
         let now = monotonic_ns();
         self.due_ns = self.due_ns.max(now.saturating_sub(MOST_BEHIND.as_nanos() as u64));
-        while self.due_ns <= now && !self.players.is_empty() {
+        while self.due_ns <= now && !self.players.is_empty() && !self.is_done() {
             self.due_ns += self.gap_ns;
             let (session, place) = self.players[self.turn];
             self.turn = (self.turn + 1) % self.players.len();
@@ -235,6 +251,19 @@ mod tests {
             window.sort_unstable();
             assert_eq!(window, [0, 1, 2]);
         }
+    }
+
+    #[test]
+    fn pushing_ends_after_the_count_that_was_asked_for() {
+        let mut sessions = Sessions::default();
+        let session = sessions.open(0);
+        sessions.add_player(session, "100000000000000001");
+        let mut push = Push::new(sessions.players(), 10_000_000, 2).up_to(Some(6));
+        while !push.is_done() {
+            push.send_due(&mut sessions, |_, _| true);
+        }
+        push.send_due(&mut sessions, |_, _| panic!("it has ended"));
+        assert_eq!(push.pushed(), 6);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! rounds, and prints what came out.
 
 mod machine;
-mod peers;
-mod process;
+pub(crate) mod peers;
+pub(crate) mod process;
 mod report;
 mod rows;
 mod scenarios;
@@ -198,6 +198,6 @@ fn own_program() -> Result<PathBuf> {
 }
 
 /// The path as an argument.
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.display().to_string()
 }

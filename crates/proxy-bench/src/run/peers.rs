@@ -109,7 +109,7 @@ impl Kind {
 }
 
 /// The program in the search path or in the system folders, which users other than root often lack in theirs.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
@@ -185,7 +185,7 @@ impl Peer {
 }
 
 /// A request for the node is answered with 200.
-async fn forwards(address: SocketAddr) -> bool {
+pub(crate) async fn forwards(address: SocketAddr) -> bool {
     let request = format!(
         "GET /v4/loadtracks?identifier=ytsearch%3Asong-0 HTTP/1.1\r\nHost: {address}\r\nAuthorization: {PASSWORD}\r\n\
          Connection: close\r\n\r\n"
@@ -205,11 +205,11 @@ async fn forwards(address: SocketAddr) -> bool {
 }
 
 /// A port that was free a moment ago; the programs cannot be given a listening socket or say which port they took.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind(loopback(0))?.local_addr()?.port())
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
@@ -308,6 +308,13 @@ http {{
 }
 
 fn start_proxy(folder: &Path, port: u16, site: &Site<'_>) -> Result<Process> {
+    let file = proxy_config(folder, port, site, "")?;
+    let proxy = site.proxy.context("the proxy's program was not named")?;
+    Process::start(proxy, &["--config".into(), text(&file)])
+}
+
+/// Writes the configuration of a proxy with one worker; `store` are further lines of that section.
+pub(crate) fn proxy_config(folder: &Path, port: u16, site: &Site<'_>, store: &str) -> Result<PathBuf> {
     let file = folder.join("lavalink-proxy.toml");
     let config = format!(
         "[server]
@@ -318,6 +325,8 @@ bind = \"127.0.0.1:{admin}\"
 password = \"{PASSWORD}\"
 [store]
 path = \"{folder}/lavalink-proxy.db\"
+{store}[log]
+level = \"error\"
 [[tenants]]
 name = \"default\"
 password = \"{PASSWORD}\"
@@ -332,8 +341,7 @@ version = 4
         node = site.node
     );
     std::fs::write(&file, config)?;
-    let proxy = site.proxy.context("the proxy's program was not named")?;
-    Process::start(proxy, &["--config".into(), text(&file)])
+    Ok(file)
 }
 
 fn program(name: &str) -> Result<PathBuf> {

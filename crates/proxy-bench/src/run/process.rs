@@ -47,6 +47,11 @@ impl Process {
         parse_rss(&text).context("no Rss line in smaps_rollup")
     }
 
+    /// Asks it to end, as an operator would.
+    pub(crate) fn terminate(&self) -> Result<()> {
+        sys::terminate(self.pid).with_context(|| format!("process {} has gone", self.pid))
+    }
+
     /// Its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| status.to_string())

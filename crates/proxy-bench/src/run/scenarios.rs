@@ -296,7 +296,13 @@ impl Bench {
 
     async fn push(&mut self, count: usize, rate: u32, burst: u32, peer: &Peer) -> Result<Values> {
         let mut load = open_sessions(peer, count).await?;
-        self.node.tell(&NodeCommand::Push { rate, burst }).await?;
+        self.node
+            .tell(&NodeCommand::Push {
+                rate,
+                burst,
+                count: None,
+            })
+            .await?;
         match self.node.hear(PATIENCE).await? {
             NodeEvent::Pushing { players } => ensure!(players == count, "the node has {players} players, not {count}"),
             event => bail!("the node said {event:?} instead of beginning to push"),

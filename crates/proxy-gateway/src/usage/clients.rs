@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use lavalink_protocol::detect::Class;
 
-use super::{Ended, Totals, Traffic, lock};
+use super::{COUNTED, Ended, Totals, Traffic, lock};
 use crate::session::directory::SessionEntry;
 
 /// More addresses than this are counted together, so that an attacker cannot make the ledger grow.
@@ -235,6 +235,9 @@ impl ClientLedger {
             session: OnceLock::new(),
             ended: AtomicU16::default(),
         });
+        if !COUNTED {
+            return record;
+        }
         let mut inner = lock(&self.inner);
         inner.opened += 1;
         let live = Live {
@@ -252,7 +255,7 @@ impl ClientLedger {
     /// with every request by the thread that owns the connection, and nearly always nothing changes.
     #[inline]
     pub(crate) fn relabel(&self, record: &ConnectionRecord, tenant: &Arc<str>, class: Option<Class>) {
-        if record.stamp.load(Ordering::Relaxed) != Label::stamp(tenant, class) {
+        if COUNTED && record.stamp.load(Ordering::Relaxed) != Label::stamp(tenant, class) {
             self.change_label(record, tenant, class);
         }
     }

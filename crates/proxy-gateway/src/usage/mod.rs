@@ -21,6 +21,9 @@ pub(crate) use nodes::LinkRecord;
 pub use nodes::NodeLedger;
 pub use sessions::{SessionLedger, SessionTotals};
 
+/// False only in a build that is made for measuring what counting costs.
+const COUNTED: bool = cfg!(not(feature = "uncounted"));
+
 /// A number that one thread counts up and any thread reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -29,7 +32,9 @@ impl Counter {
     /// Counts; only the owning thread may call this.
     #[inline]
     pub(crate) fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        if COUNTED {
+            self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        }
     }
 
     /// The sum so far.
