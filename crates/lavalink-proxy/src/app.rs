@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use lavalink_protocol::detect::Class;
-use proxy_admin::{Admin, AdminConfig};
+use proxy_admin::{Admin, AdminConfig, DroppedLogLines};
 use proxy_core::health::{HealthSettings, Thresholds};
 use proxy_core::placement::Region;
 use proxy_core::pool::{NodeId, NodeSpec};
@@ -20,6 +20,7 @@ use proxy_gateway::node::{NodeAddress, NodeTls};
 use proxy_store::{Settings, Store};
 
 use crate::config::{self, Config, Version};
+use crate::telemetry::Logging;
 
 /// Probes of a node in doubt come this much quicker than the configured interval, but not more often than this.
 const SUSPECT_SHARE: u32 = 5;
@@ -37,13 +38,14 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken, a certificate cannot be used, or the like.
-    pub(crate) fn start(config: Config) -> anyhow::Result<Self> {
+    pub(crate) fn start(config: Config, logging: &Logging) -> anyhow::Result<Self> {
         let admin = config.admin.clone();
         let shown = config.shown.clone();
         let public_url = config.server.public_url.clone();
         let bind = admin.bind;
         let store = open_store(&config.store)?;
         let (alerts, levels) = (config.alerts.clone(), config.levels);
+        let status = config.status.clone();
         let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
         let admin = AdminConfig {
             password: admin.password,
@@ -56,10 +58,12 @@ impl App {
             levels,
             public_url,
             masked_config: Some(shown),
+            status,
+            dropped_log_lines: DroppedLogLines::new(logging.dropped_lines()),
             ..AdminConfig::new(bind)
         };
         let admin = Admin::start(admin, Arc::clone(gateway.shared()))
-            .with_context(|| format!("the admin listener does not start on {bind}"))?;
+            .with_context(|| format!("the admin listener on {bind} or the status does not start"))?;
         if let Some(password) = admin.new_password() {
             // Printed, not logged: log files live longer than the first look at a terminal.
             eprintln!("admin password (user admin), shown this once: {}", password.expose());
@@ -73,6 +77,9 @@ impl App {
             tracing::info!(%address, "clients connect here");
         }
         tracing::info!(url = %format_args!("http://{}", self.admin.address()), "admin listener");
+        if let Some(address) = self.admin.status_address() {
+            tracing::info!(url = %format_args!("http://{address}/status"), "public status");
+        }
     }
 
     /// Lets what is in flight finish, and returns when all is closed.

@@ -1,28 +1,108 @@
-//! Log lines: which are written, and how. Everything goes to standard error.
+//! Log lines: which are written, how, and where to: standard error, and files where the settings name them.
 //!
 //! What may be in a log line is decided where it is written; passwords and tokens are of types that cannot print
 //! themselves.
 
+mod files;
+
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{Log, LogFormat};
+use files::LogFile;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The target of access lines, which can go to a file of their own.
+const ACCESS: &str = "access";
+
+/// Logging while it runs. Dropping it writes what still waits for the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Logging {
+    dropped: Vec<ErrorCounter>,
+    _guards: Vec<WorkerGuard>,
+}
+
+impl Logging {
+    /// Reads how many lines of files were dropped because the disk was too slow.
+    pub(crate) fn dropped_lines(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let counters = self.dropped.clone();
+        move || counters.iter().map(|counter| counter.dropped_lines() as u64).sum()
+    }
+
+    fn open(
+        &mut self,
+        log: &Log,
+        path: &std::path::Path,
+    ) -> anyhow::Result<tracing_appender::non_blocking::NonBlocking> {
+        let file = LogFile::open(path, log.rotation, log.keep)?;
+        self.dropped.push(file.dropped);
+        self._guards.push(file.guard);
+        Ok(file.writer)
+    }
+}
+
 /// Starts logging for the whole process. A second call changes nothing, which is what tests want.
-pub(crate) fn start(log: &Log) {
+///
+/// # Errors
+/// When a log file cannot be opened.
+pub(crate) fn start(log: &Log) -> anyhow::Result<Logging> {
+    let mut logging = Logging::default();
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+    if log.stderr {
+        let ansi = log.format == LogFormat::Human && std::io::stderr().is_terminal();
+        layers.push(elsewhere(log, layer(log.format, ansi, std::io::stderr)));
+    }
+    if let Some(path) = &log.file {
+        let writer = logging.open(log, path)?;
+        layers.push(elsewhere(log, layer(log.format, false, writer)));
+    }
+    if let Some(path) = &log.access_file {
+        let writer = logging.open(log, path)?;
+        layers.push(
+            layer(log.format, false, writer)
+                .with_filter(filter_fn(is_access))
+                .boxed(),
+        );
+    }
     let access = if log.access { "access=info" } else { "access=off" };
     let filter = EnvFilter::try_new(format!("{},{access}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
     // Failing means that a subscriber is there already.
-    let _ = match log.format {
-        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
+    let _ = tracing_subscriber::registry().with(layers).with(filter).try_init();
+    Ok(logging)
+}
+
+/// Everything, or everything but access lines where these have their own file.
+fn elsewhere(log: &Log, layer: Box<dyn Layer<Registry> + Send + Sync>) -> Box<dyn Layer<Registry> + Send + Sync> {
+    match log.access_file {
+        // Without a filter of its own a layer costs less.
+        None => layer,
+        Some(_) => layer.with_filter(filter_fn(|line| !is_access(line))).boxed(),
+    }
+}
+
+fn is_access(line: &Metadata<'_>) -> bool {
+    line.target() == ACCESS
+}
+
+fn layer<S, W>(format: LogFormat, ansi: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Human => layer.with_ansi(ansi).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
 }
 
 /// Whether a text is a filter; otherwise what was expected.

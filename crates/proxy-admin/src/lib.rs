@@ -24,6 +24,7 @@ mod range;
 mod rate_table;
 mod search;
 mod server;
+mod status;
 mod uptimes;
 mod view;
 
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use proxy_core::levels::Levels;
 use proxy_core::secret::Secret;
 use proxy_gateway::shared::Shared;
@@ -44,6 +46,7 @@ use tokio::sync::watch;
 pub use alerts::{AlertsConfig, WebhookConfig, WebhookKind, is_public, webhook_host};
 pub use login::cookie::SecureCookie;
 pub use login::password::{check_hash, hash as hash_password, is_hash};
+pub use status::StatusSettings;
 
 use alerts::Alerting;
 use error::ApiError;
@@ -82,6 +85,34 @@ pub struct AdminConfig {
     pub masked_config: Option<serde_json::Value>,
     /// What is watched, and who is told; `None`: nothing.
     pub alerts: Option<AlertsConfig>,
+    /// The public status; without it there is none.
+    pub status: Option<StatusSettings>,
+    /// Log lines that were dropped so far, for the metrics.
+    pub dropped_log_lines: DroppedLogLines,
+}
+
+/// Asks how many log lines were dropped so far, because the disk was too slow for them.
+#[derive(Clone)]
+pub struct DroppedLogLines(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl DroppedLogLines {
+    /// Asks this.
+    pub fn new(ask: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl Default for DroppedLogLines {
+    /// None ever are.
+    fn default() -> Self {
+        Self::new(|| 0)
+    }
+}
+
+impl std::fmt::Debug for DroppedLogLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DroppedLogLines")
+    }
 }
 
 impl AdminConfig {
@@ -99,6 +130,8 @@ impl AdminConfig {
             public_url: None,
             masked_config: None,
             alerts: None,
+            status: None,
+            dropped_log_lines: DroppedLogLines::default(),
         }
     }
 }
@@ -112,6 +145,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(Debug)]
 pub struct Admin {
     address: SocketAddr,
+    status_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
     new_password: Option<Secret>,
@@ -124,7 +158,7 @@ impl Admin {
     /// When the address is taken, a password cannot be used, the store fails, or the system gives no thread or event
     /// queue.
     pub fn start(config: AdminConfig, shared: Arc<Shared>) -> io::Result<Self> {
-        let bind = config.bind;
+        let (bind, status_bind) = (config.bind, config.status.as_ref().and_then(|status| status.bind));
         let (app, new_password) = App::new(config, shared)?;
         let app = Arc::new(app);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -133,12 +167,15 @@ impl Admin {
             .build()?;
         let listener = listen(bind, &runtime)?;
         let address = listener.local_addr()?;
+        let status = status_bind.map(|bind| listen(bind, &runtime)).transpose()?;
+        let status_address = status.as_ref().map(TcpListener::local_addr).transpose()?;
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            runtime.block_on(run(app, listener, stopped));
+            runtime.block_on(run(app, listener, status, stopped));
         })?;
         Ok(Self {
             address,
+            status_address,
             stop,
             thread,
             new_password,
@@ -154,6 +191,11 @@ impl Admin {
     /// chance to show it.
     pub fn new_password(&self) -> Option<&Secret> {
         self.new_password.as_ref()
+    }
+
+    /// Where the public status has a listener of its own.
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status_address
     }
 
     /// Stops accepting, lets requests in flight finish for up to two seconds, and returns when all is done. Blocks.
@@ -186,6 +228,8 @@ struct App {
     masked_config: Option<serde_json::Value>,
     /// Without it nothing is watched.
     alerting: Option<Alerting>,
+    status: Option<Arc<status::Status>>,
+    dropped_log_lines: DroppedLogLines,
 }
 
 impl App {
@@ -215,6 +259,8 @@ impl App {
             open_metrics: config.open_metrics,
             masked_config: config.masked_config,
             alerting,
+            status: config.status.map(|settings| Arc::new(status::Status::new(settings))),
+            dropped_log_lines: config.dropped_log_lines,
             shared,
         };
         Ok((app, new_password))
@@ -250,7 +296,7 @@ fn listen(bind: SocketAddr, runtime: &tokio::runtime::Runtime) -> io::Result<Tcp
     TcpListener::from_std(listener)
 }
 
-async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) {
+async fn run(app: Arc<App>, listener: TcpListener, status: Option<TcpListener>, stop: watch::Receiver<bool>) {
     let watchable = api::watchable(Arc::clone(&app));
     let router = api::router(Arc::clone(&app), watchable.clone());
     let (readings, read) = watch::channel(0);
@@ -259,7 +305,25 @@ async fn run(app: Arc<App>, listener: TcpListener, stop: watch::Receiver<bool>) 
         () = alerts::run(Arc::clone(&app)) => {}
         () = events::run(Arc::clone(&app), watchable, read) => {}
         () = uptimes::run(Arc::clone(&app)) => {}
-        () = server::serve(listener, router, server::Bounds::default(), stop) => {}
+        () = serve(router, status::router(Arc::clone(&app)), listener, status, stop) => {}
     }
     app.monitor().finish(&app.shared);
+}
+
+/// Serves both routers: the public status on its own listener where it has one.
+async fn serve(
+    router: Router,
+    public: Router,
+    listener: TcpListener,
+    status: Option<TcpListener>,
+    stop: watch::Receiver<bool>,
+) {
+    let bounds = server::Bounds::default();
+    match status {
+        None => server::serve(listener, router.merge(public), bounds, stop).await,
+        Some(own) => {
+            let public = server::serve(own, public, bounds, stop.clone());
+            tokio::join!(server::serve(listener, router, bounds, stop), public);
+        }
+    }
 }

@@ -35,6 +35,7 @@ mod tests {
     #[test]
     fn the_figures_move_with_what_the_process_holds() {
         assert!(resident_bytes().unwrap() > 100 * 1024);
+        assert!(open_files_limit().unwrap() >= open_files().unwrap());
         let before = open_files().unwrap();
         let held: Vec<_> = (0..50).map(|_| fs::File::open("/proc/self/status").unwrap()).collect();
         // Other tests of this process open files too.

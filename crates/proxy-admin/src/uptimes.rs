@@ -19,9 +19,9 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 /// Shares from 0 to 1; null while nothing is known. Times in which the proxy did not run do not count.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Uptime {
-    day: Option<f64>,
+    pub(crate) day: Option<f64>,
     /// The last 30 days.
-    month: Option<f64>,
+    pub(crate) month: Option<f64>,
 }
 
 /// By node.

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Address, IpRange, OneOrMany, Period, Rate, Secret, Size, Version, Volume};
+use super::value::{Address, IpRange, OneOrMany, Period, Rate, Rotation, Secret, Size, Version, Volume};
 
 /// The configuration of Lavalink Proxy. Every key has a default but the nodes' addresses and the passwords.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,8 @@ pub(crate) struct File {
     pub(crate) discord: Discord,
     /// What is logged, and how.
     pub(crate) log: Log,
+    /// A public page, JSON and badges that say how the nodes are, for list sites and users. No login.
+    pub(crate) status: Status,
     /// Client passwords. Each tenant has a name and rights of its own; one is enough for most.
     pub(crate) tenants: Vec<Tenant>,
     /// The Lavalink servers behind the proxy.
@@ -217,6 +219,10 @@ pub(crate) struct Admin {
     pub(crate) secure_cookie: SecureCookie,
     /// How long a login of the dashboard lasts.
     pub(crate) session_timeout: Period,
+    /// Whether the proxy refuses to start without a password of yours, rather than make one.
+    ///
+    /// The container image sets it: what is printed once would stay in the container's log.
+    pub(crate) require_password: bool,
 }
 
 impl Default for Admin {
@@ -230,6 +236,7 @@ impl Default for Admin {
             open_metrics: false,
             secure_cookie: SecureCookie::Auto,
             session_timeout: Period::seconds(12 * 3600),
+            require_password: false,
         }
     }
 }
@@ -520,11 +527,31 @@ pub(crate) struct Log {
     /// The least important level that is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`; also by target, as in
     /// `"info,proxy_gateway=debug"`.
     pub(crate) level: String,
-    /// `"human"` for reading, `"json"` for collecting: one object a line. Both go to standard error.
+    /// `"human"` for reading, `"json"` for collecting: one object a line. It holds for standard error and for files.
     pub(crate) format: LogFormat,
     /// One line for each request and one for the end of each session, under the target `access` and whatever `level`
     /// says. Worth it where requests have to be traced; a busy proxy writes a lot.
     pub(crate) access: bool,
+    /// Whether lines go to standard error. With `false` they go to `file` alone.
+    ///
+    /// Leave it on in a container and under systemd: they collect standard error.
+    pub(crate) stderr: bool,
+    /// A file that lines go to as well. Its folder is made if it is not there; the file is readable by owner and group.
+    ///
+    /// Trap: a rotated file has the day or hour (UTC) behind its name, the one in use too. By size the one in use has no
+    /// addition and the others are numbered, 1 the newest.
+    #[schemars(extend("x-kind" = "path"), example = &"logs/lavalink-proxy.log")]
+    pub(crate) file: Option<PathBuf>,
+    /// A file for the access lines (target `access`), which then are in no other place. It rotates as `file` does.
+    #[schemars(extend("x-kind" = "path"), example = &"logs/access.log")]
+    pub(crate) access_file: Option<PathBuf>,
+    /// When a new log file is begun: `"daily"`, `"hourly"`, `"never"`, or a size such as `"50MiB"`.
+    ///
+    /// Trap: with `"never"` nothing ever removes a line; let logrotate do it with `copytruncate`.
+    pub(crate) rotation: Rotation,
+    /// How many files of each kind are kept, the one in use included; older ones are removed when a new one is begun.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(crate) keep: u16,
 }
 
 impl Default for Log {
@@ -533,6 +560,41 @@ impl Default for Log {
             level: "info".to_owned(),
             format: LogFormat::Human,
             access: false,
+            stderr: true,
+            file: None,
+            access_file: None,
+            rotation: Rotation::Daily,
+            keep: 14,
+        }
+    }
+}
+
+/// `[status]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Status {
+    /// Whether `/status`, `/status.json`, `/status.svg` and a badge for each node, `/status/NAME.svg`, are served.
+    ///
+    /// They show names and states of nodes to anyone, never addresses; a node without a name is called by its number.
+    pub(crate) enabled: bool,
+    /// An address for these routes alone. Left out: they are on the admin listener, beside what asks for a login.
+    ///
+    /// Set it to show the status to the world without the admin listener.
+    #[schemars(example = &"0.0.0.0:2335")]
+    pub(crate) bind: Option<Address>,
+    /// What is written over the page and on the badge.
+    pub(crate) title: String,
+    /// Whether numbers of players are shown.
+    pub(crate) show_players: bool,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            bind: None,
+            title: "Lavalink".to_owned(),
+            show_players: true,
         }
     }
 }
@@ -662,6 +724,7 @@ pub(crate) fn declared_order(section: &str) -> &'static [&'static str] {
         "usage" => fields_of::<Usage>(),
         "discord" => fields_of::<Discord>(),
         "log" => fields_of::<Log>(),
+        "status" => fields_of::<Status>(),
         "tenants" => fields_of::<Tenant>(),
         "nodes" => fields_of::<Node>(),
         _ => alerts::declared_order(section),

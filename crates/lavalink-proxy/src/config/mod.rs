@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proxy_admin::{AlertsConfig, SecureCookie};
+use proxy_admin::{AlertsConfig, SecureCookie, StatusSettings};
 use proxy_core::levels::Levels;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
@@ -35,7 +35,7 @@ pub(crate) use dotenv::dotenv;
 pub(crate) use file::LogFormat;
 pub(crate) use mistake::{ConfigErrors, Mistake, Origin};
 pub(crate) use reference::schema;
-pub(crate) use value::Version;
+pub(crate) use value::{Rotation, Version};
 
 /// What the program can be told, checked and with defaults filled in. Keys whose feature is not built yet are checked too,
 /// but lead nowhere.
@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) alerts: Option<AlertsConfig>,
     /// Logging.
     pub(crate) log: Log,
+    /// The public status; `None`: there is none.
+    pub(crate) status: Option<StatusSettings>,
     /// At least one, with different names and passwords.
     pub(crate) tenants: Vec<Tenant>,
     /// At least one, with different names and addresses.
@@ -195,6 +197,16 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// Write the access log.
     pub(crate) access: bool,
+    /// Lines go to standard error.
+    pub(crate) stderr: bool,
+    /// A file that lines go to as well.
+    pub(crate) file: Option<PathBuf>,
+    /// A file for access lines alone; different from `file`.
+    pub(crate) access_file: Option<PathBuf>,
+    /// When a new file is begun.
+    pub(crate) rotation: Rotation,
+    /// Files of each kind that are kept, at least 1.
+    pub(crate) keep: u16,
 }
 
 /// A client password with its rights.

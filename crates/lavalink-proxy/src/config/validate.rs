@@ -20,7 +20,7 @@ use super::file;
 use super::mistake::{Mistake, Origin, write_located};
 use super::read::Understood;
 use super::value::{Period, Secret as Written};
-use super::{Config, Health, Log, Requests, Sessions};
+use super::{Config, Health, Log, Requests, Rotation, Sessions};
 
 /// Checks everything; the `Config` is meaningful only if there are no mistakes.
 pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path) -> (Config, Vec<Mistake>) {
@@ -51,6 +51,7 @@ pub(crate) fn validate(understood: Understood, path: Option<&Path>, base: &Path)
         levels: check.levels(&file.usage),
         alerts: check.alerts(&file),
         log: check.log(&file.log),
+        status: check.status(&file.status),
         tenants,
         nodes,
         // Secrets write themselves as `***`.
@@ -255,10 +256,36 @@ impl Check {
         if let Err(expected) = crate::telemetry::check_filter(&log.level) {
             self.wrong("log.level", expected);
         }
+        if log.keep == 0 {
+            self.wrong("log.keep", "expected at least 1, the file in use");
+        }
+        if matches!(log.rotation, Rotation::Size(size) if size.0 < 16 << 10) {
+            self.wrong(
+                "log.rotation",
+                "expected at least 16KiB, for which a file is worth its name",
+            );
+        }
+        if !log.stderr && log.file.is_none() {
+            self.wrong(
+                "log.stderr",
+                "expected true, since log.file is not set; use log.level = \"off\" for silence",
+            );
+        }
+        if log.access_file.is_some() && !log.access {
+            self.warn("log.access_file", "stays empty, since log.access is false");
+        }
+        if log.access_file.is_some() && log.access_file == log.file {
+            self.wrong("log.access_file", "expected another file than log.file");
+        }
         Log {
             level: log.level.clone(),
             format: log.format,
             access: log.access,
+            stderr: log.stderr,
+            file: log.file.as_deref().map(|path| self.path(path)),
+            access_file: log.access_file.as_deref().map(|path| self.path(path)),
+            rotation: log.rotation,
+            keep: log.keep,
         }
     }
 }

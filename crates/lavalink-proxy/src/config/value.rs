@@ -30,6 +30,19 @@ pub(crate) struct Rate(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Volume(pub(crate) u64);
 
+/// When a new log file is begun: `"daily"`, `"hourly"`, `"never"`, or at a size such as `"50MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    /// With each day, UTC.
+    Daily,
+    /// With each hour.
+    Hourly,
+    /// One file for ever.
+    Never,
+    /// When the file would grow beyond so many bytes.
+    Size(Size),
+}
+
 /// An IP address and port to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
@@ -203,6 +216,34 @@ impl fmt::Display for Volume {
     }
 }
 
+// === Rotation ===
+
+impl FromStr for Rotation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "daily" => Ok(Self::Daily),
+            "hourly" => Ok(Self::Hourly),
+            "never" => Ok(Self::Never),
+            size => size.parse().map(Self::Size).map_err(|_| {
+                format!("expected \"daily\", \"hourly\", \"never\" or a size such as \"50MiB\", got {text:?}")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Rotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daily => f.write_str("daily"),
+            Self::Hourly => f.write_str("hourly"),
+            Self::Never => f.write_str("never"),
+            Self::Size(size) => size.fmt(f),
+        }
+    }
+}
+
 /// Reads `12unit` as 12 times the factor of the unit; `None` for anything else, overflow included.
 fn number_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -285,6 +326,11 @@ text_value!(Period, "time", "^[0-9]+ *(ms|s|m|h|d)$");
 text_value!(Size, "size", "^[0-9]+ *(B|KiB|MiB|GiB)$");
 text_value!(Rate, "rate", "^[0-9]+ *(B|KB|MB|GB|TB)/s$");
 text_value!(Volume, "volume", "^[0-9]+ *(B|KB|MB|GB|TB)$");
+text_value!(
+    Rotation,
+    "daily, hourly, never or size",
+    "^(daily|hourly|never|[0-9]+ *(B|KiB|MiB|GiB))$"
+);
 text_value!(Address, "address", "^.+:[0-9]+$");
 text_value!(IpRange, "IP range", "^[0-9a-fA-F:.]+(/[0-9]+)?$");
 
@@ -458,6 +504,16 @@ mod tests {
         }
         assert_eq!(Period::seconds(75).to_string(), "75s");
         assert_eq!(Period::seconds(60).to_string(), "60s");
+    }
+
+    #[test]
+    fn rotation_is_a_word_or_a_size() {
+        for text in ["daily", "hourly", "never", "50MiB"] {
+            assert_eq!(text.parse::<Rotation>().unwrap().to_string(), text);
+        }
+        for text in ["", "weekly", "50", "50MB", "Daily"] {
+            assert!(text.parse::<Rotation>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod detection;
 mod health;
 mod hostile;
 mod late;
+mod logging;
 mod observed;
 mod rest;
 mod scripted;

@@ -329,7 +329,7 @@ pub(crate) struct ProxyProgram {
     lines: Receiver<String>,
     /// What was read of `lines` so far.
     log: Vec<String>,
-    _folder: Arc<TempDir>,
+    folder: Arc<TempDir>,
 }
 
 impl ProxyProgram {
@@ -365,8 +365,13 @@ impl ProxyProgram {
             child,
             lines,
             log: Vec::new(),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Its working directory, which relative paths of the file begin at too.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A file with one listener on any port and these nodes; `server` is put into the `[server]` section.

@@ -69,7 +69,7 @@ pub(crate) async fn settings(State(app): State<Arc<App>>) -> Json<Settings> {
             .map(|tenant| Arc::clone(&tenant.name))
             .collect(),
         alerts: app.alerting.is_some(),
-        status: false,
+        status: app.status.is_some(),
     })
 }
 

@@ -1,5 +1,8 @@
 //! Which metrics there are, and where each comes from.
 
+mod sessions;
+mod store;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,10 +25,12 @@ pub(super) fn all(app: &App) -> Vec<Family> {
     let mut families = program(app);
     families.extend(sessions(app));
     families.extend(super::alerts::all(app));
+    families.extend(sessions::fates(app));
     let monitor = app.monitor();
     families.extend(client_side(&monitor));
     families.extend(node_traffic(app, &monitor));
     families.extend(node_state(app));
+    families.extend(store::store(app));
     families
 }
 
@@ -44,10 +49,17 @@ fn program(app: &App) -> Vec<Family> {
             .series(process::resident_bytes().map(|bytes| (Vec::new(), gauge(bytes as f64)))),
         Family::gauge("process_open_fds", "Open file descriptors")
             .series(process::open_files().map(|count| (Vec::new(), gauge(count as f64)))),
+        Family::gauge("process_max_fds", "Open file descriptors that the system allows")
+            .series(process::open_files_limit().map(|count| (Vec::new(), gauge(count as f64)))),
         Family::counter("refusals", "Refused requests and sockets closed by the proxy")
             .series(refusals.map(|(reason, count)| (vec![("reason", reason.into())], Value::Counter(count)))),
         Family::counter("admin_login_failures", "Wrong passwords on the admin listener")
             .with(Vec::new(), Value::Counter(app.login_failures.load(Ordering::Relaxed))),
+        Family::counter(
+            "log_lines_dropped",
+            "Lines of log files that were dropped because the disk was too slow",
+        )
+        .with(Vec::new(), Value::Counter((app.dropped_log_lines.0)())),
     ]
 }
 
@@ -110,6 +122,10 @@ fn client_side(monitor: &Monitor) -> Vec<Family> {
             Family::counter("client", "Bytes on client sockets; in is received by the proxy").unit(Unit::Bytes),
             Family::counter("client_messages", "WebSocket messages on client sockets"),
             Family::counter("client_requests", "Requests of clients"),
+            Family::counter(
+                "client_answers",
+                "Answers to clients: ok below 400, client_error 4xx, server_error 5xx",
+            ),
         ],
         &rows,
     ));
@@ -140,14 +156,18 @@ fn node_traffic(app: &App, monitor: &Monitor) -> Vec<Family> {
             Family::counter("node", "Bytes on sockets to nodes; in is received by the proxy").unit(Unit::Bytes),
             Family::counter("node_messages", "WebSocket messages on sockets to nodes"),
             Family::counter("node_requests", "Requests to nodes"),
+            Family::counter(
+                "node_answers",
+                "Answers of nodes: ok below 400, client_error 4xx, server_error 5xx",
+            ),
         ],
         &rows,
     ));
     families
 }
 
-/// Bytes, messages and requests of the same rows.
-fn traffic([bytes, messages, requests]: [Family; 3], rows: &[(Labels, Totals)]) -> [Family; 3] {
+/// Bytes, messages, requests and answers of the same rows.
+fn traffic([bytes, messages, requests, answers]: [Family; 4], rows: &[(Labels, Totals)]) -> [Family; 4] {
     let both_ways = |read: fn(&Totals) -> [u64; 2]| {
         rows.iter().flat_map(move |(labels, totals)| {
             let [received, sent] = read(totals);
@@ -165,6 +185,18 @@ fn traffic([bytes, messages, requests]: [Family; 3], rows: &[(Labels, Totals)]) 
             rows.iter()
                 .map(|(labels, totals)| (labels.clone(), Value::Counter(totals.requests))),
         ),
+        answers.series(rows.iter().flat_map(|(labels, totals)| {
+            let outcomes = [
+                ("ok", totals.ok),
+                ("client_error", totals.client_error),
+                ("server_error", totals.server_error),
+            ];
+            outcomes.map(|(outcome, count)| {
+                let mut labels = labels.clone();
+                labels.push(("outcome", outcome.into()));
+                (labels, Value::Counter(count))
+            })
+        })),
     ]
 }
 

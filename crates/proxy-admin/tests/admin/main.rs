@@ -14,4 +14,5 @@ mod login;
 mod metrics;
 mod openapi;
 mod rig;
+mod status;
 mod views;

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
+use proxy_testkit::client::RestAnswer;
+
 use crate::rig::Rig;
 
 /// One sample line.
@@ -69,6 +72,31 @@ fn parse_sample(line: &str) -> Sample {
     }
 }
 
+/// As Prometheus asks.
+async fn scrape(rig: &Rig) -> RestAnswer {
+    let accept = ("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    rig.request(Method::GET, "/metrics", &[accept]).await
+}
+
+#[tokio::test]
+async fn who_does_not_know_open_metrics_gets_the_older_format() {
+    let rig = Rig::start().await;
+    let answer = rig.get("/metrics").await;
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = answer.text();
+    assert!(
+        text.contains("# TYPE lavalink_proxy_refusals_total counter\n"),
+        "{text}"
+    );
+    assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels() {
     let rig = Rig::start().await;
@@ -84,7 +112,7 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
     rig.until("/api/v1/overview", |overview| overview["connections"]["open"] == 0)
         .await;
     let overview = rig.json("/api/v1/overview").await;
-    let answer = rig.get("/metrics").await;
+    let answer = scrape(&rig).await;
     assert!(
         answer
             .header("content-type")
@@ -93,7 +121,17 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
     );
     let samples = parse(&answer.text());
 
-    let known = ["direction", "node", "reason", "state", "tenant", "version"];
+    let known = [
+        "direction",
+        "node",
+        "outcome",
+        "reason",
+        "severity",
+        "state",
+        "tenant",
+        "version",
+        "webhook",
+    ];
     for sample in &samples {
         assert!(sample.name.starts_with("lavalink_proxy_"), "{sample:?}");
         assert!(
@@ -121,6 +159,15 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
             &[("tenant", "alpha"), ("version", "v4"), ("direction", "out")]
         ) > 0.0
     );
+    assert!(sum("client_answers_total", &[("tenant", "alpha"), ("outcome", "ok")]) >= 2.0);
+    assert!(sum("node_answers_total", &[("node", "v4-node"), ("outcome", "ok")]) >= 2.0);
+    assert_eq!(
+        sum("sessions_opened_total", &[("tenant", "alpha"), ("version", "v4")]),
+        1.0
+    );
+    assert_eq!(sum("sessions_ended_total", &[("tenant", "alpha")]), 1.0);
+    assert!(sum("process_max_fds", &[]) >= sum("process_open_fds", &[]));
+    assert_eq!(sum("log_lines_dropped_total", &[]), 0.0);
     assert!(sum("client_requests_total", &[]) >= 2.0 && sum("client_connections_opened_total", &[]) >= 1.0);
     assert!(sum("node_bytes_total", &[("node", "v4-node"), ("direction", "in")]) > 0.0);
     assert_eq!(sum("node_state", &[("node", "v4-node"), ("state", "healthy")]), 1.0);
@@ -143,7 +190,7 @@ async fn sessions_and_players_are_shown_by_tenant_and_version() {
         overview["players"] == 1 && overview["connections"]["open"] != 0
     })
     .await;
-    let samples = parse(&rig.get("/metrics").await.text());
+    let samples = parse(&scrape(&rig).await.text());
     for name in ["sessions", "players"] {
         let name = format!("lavalink_proxy_{name}");
         let found: Vec<_> = samples.iter().filter(|sample| sample.name == name).collect();

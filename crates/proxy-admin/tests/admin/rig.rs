@@ -50,28 +50,37 @@ impl Rig {
                 .await
                 .unwrap(),
         ];
-        Self::with(nodes, change).await
+        Self::with(nodes, |_, admin| change(admin)).await
     }
 
     /// With `v4-node` only, which is quicker, and with settings of the admin listener.
     pub(crate) async fn start_with(change: impl FnOnce(&mut AdminConfig)) -> Self {
         let nodes = vec![SimNode::builder().start().await.unwrap()];
+        Self::with(nodes, |_, admin| change(admin)).await
+    }
+
+    /// As [`Self::start`], with other settings and two v4 nodes.
+    pub(crate) async fn start_two(change: impl FnOnce(&mut GatewayConfig, &mut AdminConfig)) -> Self {
+        let nodes = vec![
+            SimNode::builder().start().await.unwrap(),
+            SimNode::builder().start().await.unwrap(),
+        ];
         Self::with(nodes, change).await
     }
 
-    async fn with(nodes: Vec<SimNode>, change: impl FnOnce(&mut AdminConfig)) -> Self {
-        let config = gateway_config(&nodes);
-        // It blocks until the nodes were probed, and they answer on this thread.
-        let gateway = tokio::task::spawn_blocking(|| Gateway::start(config))
-            .await
-            .unwrap()
-            .unwrap();
+    async fn with(nodes: Vec<SimNode>, change: impl FnOnce(&mut GatewayConfig, &mut AdminConfig)) -> Self {
+        let mut gateway = gateway_config(&nodes);
         let mut config = AdminConfig {
             password: Some(Secret::new(PASSWORD)),
             masked_config: Some(json!({"admin": {"password": "***"}})),
             ..AdminConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)))
         };
-        change(&mut config);
+        change(&mut gateway, &mut config);
+        // It blocks until the nodes were probed, and they answer on this thread.
+        let gateway = tokio::task::spawn_blocking(|| Gateway::start(gateway))
+            .await
+            .unwrap()
+            .unwrap();
         let shared = gateway.shared().clone();
         let admin = tokio::task::spawn_blocking(|| Admin::start(config, shared))
             .await

@@ -10,6 +10,8 @@ use proxy_core::secret::Secret;
 use super::Check;
 use crate::config::file::{self, File};
 use crate::config::value::{Address, OneOrMany};
+use proxy_admin::StatusSettings;
+
 use crate::config::{Admin, Server, ServerTls};
 
 impl Check {
@@ -115,7 +117,16 @@ impl Check {
         );
         self.hash("admin.password", password.as_ref());
         self.hash("admin.viewer_password", viewer_password.as_ref());
-        if password.is_none() && !admin.bind.0.ip().is_loopback() {
+        let refused = ["admin.password", "admin.password_file"]
+            .iter()
+            .any(|key| self.refused.contains(*key));
+        if password.is_none() && admin.require_password && !refused {
+            self.wrong(
+                "admin.password",
+                "missing; admin.require_password wants one, here, in admin.password_file or in the variable \
+                 LAVALINK_PROXY__ADMIN__PASSWORD",
+            );
+        } else if password.is_none() && !admin.bind.0.ip().is_loopback() {
             self.warn(
                 "admin.bind",
                 "is reachable from other machines, but admin.password is not set; one is made at the first start",
@@ -144,6 +155,24 @@ impl Check {
         }
     }
 
+    pub(super) fn status(&mut self, status: &file::Status) -> Option<StatusSettings> {
+        let length = status.title.chars().count();
+        if !(1..=60).contains(&length) || status.title.chars().any(char::is_control) {
+            self.wrong(
+                "status.title",
+                "expected 1 to 60 characters, none of them a control character",
+            );
+        }
+        if status.bind.is_some() && !status.enabled {
+            self.warn("status.bind", "is not used, since status.enabled is false");
+        }
+        status.enabled.then(|| StatusSettings {
+            bind: status.bind.map(|bind| bind.0),
+            title: status.title.clone(),
+            show_players: status.show_players,
+        })
+    }
+
     /// Two listeners on one port fail at start; here the mistake has a line.
     pub(super) fn listeners_differ(&mut self, file: &File) {
         let (plain, tls) = (addresses(&file.server.bind), addresses(&file.server.tls.bind));
@@ -155,7 +184,9 @@ impl Check {
         }
         let all = plain.iter().map(|address| ("server.bind", *address));
         let all = all.chain(tls.iter().map(|address| ("server.tls.bind", *address)));
-        let all: Vec<_> = all.chain([("admin.bind", file.admin.bind.0)]).collect();
+        let all = all.chain([("admin.bind", file.admin.bind.0)]);
+        let status = file.status.bind.filter(|_| file.status.enabled);
+        let all: Vec<_> = all.chain(status.map(|bind| ("status.bind", bind.0))).collect();
         for (index, (key, address)) in all.iter().enumerate() {
             if let Some((other, _)) = all[..index].iter().find(|(_, earlier)| clash(*earlier, *address)) {
                 self.wrong(
