@@ -8,9 +8,13 @@
 //! - `environment`: what the tests share.
 //! - `alike`: one client, twice, compared.
 //! - `playback`: a real file on a real node through the proxy.
+//! - `container`, `log_rotation`, `prometheus`: the examples for operators, with the tools that they are for.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod alike;
+mod container;
 mod environment;
+mod log_rotation;
 mod playback;
+mod prometheus;

@@ -259,6 +259,9 @@ impl Client {
                 command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp"]);
                 command.arg(installed.join("*")).arg(driver);
             }
+            Part::Lint | Part::Prometheus | Part::FakeTime => {
+                return Err(io::Error::other(format!("{} runs no client", self.part.name())));
+            }
         }
         Ok(command)
     }

@@ -1,5 +1,5 @@
 //! Installs the real parts below the build folder: Java dependencies with Maven, packages with npm and pip, a Go
-//! program. Each part is installed once; a stamp of its inputs tells whether that is still current.
+//! program, unpacked Debian packages. Each part is installed once; a stamp of its inputs tells whether that is still current.
 //!
 //! Package managers are used as the machine has them configured; no registry is named here.
 
@@ -34,17 +34,26 @@ pub enum Part {
     Go,
     /// The jars of the JVM client library.
     Jvm,
+    /// hadolint and check-jsonschema, for the container's files.
+    Lint,
+    /// Prometheus with promtool, unpacked and not set up as a service.
+    Prometheus,
+    /// libfaketime, which makes a program see another time.
+    FakeTime,
 }
 
 impl Part {
     /// Every part, in the order in which a set-up goes through them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::LavalinkServer,
         Self::JavaScript,
         Self::Python,
         Self::PythonLegacy,
         Self::Go,
         Self::Jvm,
+        Self::Lint,
+        Self::Prometheus,
+        Self::FakeTime,
     ];
 
     /// The part's name: also its folder below the build folder.
@@ -56,6 +65,9 @@ impl Part {
             Self::PythonLegacy => "python-legacy",
             Self::Go => "go",
             Self::Jvm => "jvm",
+            Self::Lint => "lint",
+            Self::Prometheus => "prometheus",
+            Self::FakeTime => "faketime",
         }
     }
 
@@ -64,7 +76,8 @@ impl Part {
         match self {
             Self::LavalinkServer | Self::Jvm => &["java", "mvn"],
             Self::JavaScript => &["node", "npm"],
-            Self::Python | Self::PythonLegacy => &["python3"],
+            Self::Python | Self::PythonLegacy | Self::Lint => &["python3"],
+            Self::Prometheus | Self::FakeTime => &["apt-get", "dpkg-deb"],
             Self::Go => &["go"],
         }
     }
@@ -78,6 +91,9 @@ impl Part {
             Self::PythonLegacy => &["clients/python/requirements-legacy.txt"],
             Self::Go => &["clients/go/go.mod", "clients/go/go.sum", "clients/go/main.go"],
             Self::Jvm => &["clients/jvm/pom.xml"],
+            Self::Lint => &["lint/requirements.txt"],
+            // The distribution decides which version.
+            Self::Prometheus | Self::FakeTime => &[],
         }
     }
 
@@ -141,8 +157,19 @@ impl Part {
             Self::Python => python_steps(folder, "requirements.txt"),
             Self::PythonLegacy => python_steps(folder, "requirements-legacy.txt"),
             Self::Go => vec![command("go", &["build", "-o", "driver", "."])],
+            Self::Lint => python_steps(folder, "requirements.txt"),
+            Self::Prometheus => debian_steps("prometheus"),
+            Self::FakeTime => debian_steps("libfaketime"),
         }
     }
+}
+
+/// Downloads a Debian package and unpacks it in place, which takes no rights and starts nothing.
+fn debian_steps(package: &str) -> Vec<Command> {
+    let download =
+        format!("apt-get download -q {package} || {{ apt-get update -q && apt-get download -q {package}; }}");
+    let unpack = format!("dpkg-deb -x {package}_*.deb .");
+    vec![command("sh", &["-c", &download]), command("sh", &["-c", &unpack])]
 }
 
 fn python_steps(folder: &Path, requirements: &str) -> Vec<Command> {
@@ -185,10 +212,11 @@ fn run(mut command: Command, folder: &Path) -> Result<(), Unavailable> {
 }
 
 /// What package managers say when the registry is reachable but does not have the package, with what follows it.
-const NOT_IN_REGISTRY: [(&str, &str); 4] = [
+const NOT_IN_REGISTRY: [(&str, &str); 5] = [
     ("Could not find artifact ", " in "),
     ("The following artifacts could not be resolved: ", ": Could not"),
     ("No matching distribution found for ", "\n"),
+    ("Unable to locate package ", "\n"),
     ("npm error 404 Not Found - GET ", " "),
 ];
 
