@@ -121,10 +121,12 @@ mod tests {
 
     use super::*;
 
+    type Row<'a> = (&'a [(&'a str, &'a str)], Result<(), ApiError>);
+
     #[test]
     fn only_programs_and_own_pages_may_change_anything() {
         let program = ("x-requested-with", "x");
-        let rows: [(&[(&str, &str)], Result<(), ApiError>); 19] = [
+        let rows: [Row; 19] = [
             (&[], Err(ApiError::Form)),
             (&[("content-type", "text/plain")], Err(ApiError::Form)),
             (&[("content-type", "text/plain; application/json")], Err(ApiError::Form)),

@@ -55,7 +55,7 @@ pub(crate) struct Login {
 }
 
 /// Why nobody is let in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Nothing was shown, or a cookie that is good no more: every browser's first request is so, and no attempt.
     Missing,

@@ -150,6 +150,42 @@ async fn shutting_down_ends_kept_connections_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn every_answer_tells_browsers_to_be_careful_with_it() {
+    let rig = Rig::start().await;
+    let stranger = Rest::to(&format!("http://{}", rig.admin.address()), None).unwrap();
+    let answers = [
+        rig.get("/api/v1/overview").await,
+        rig.get("/metrics").await,
+        stranger.get("/").await.unwrap(),
+        stranger.get("/healthz").await.unwrap(),
+        stranger.get("/api/v1/overview").await.unwrap(),
+        stranger.get("/nothing").await.unwrap(),
+    ];
+    for answer in answers {
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, expected) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(expected), "{name}");
+        }
+        assert!(
+            answer
+                .header("permissions-policy")
+                .is_some_and(|policy| policy.contains("camera=()"))
+        );
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn no_answer_contains_a_password() {
     let rig = Rig::start().await;
     for path in BEHIND_LOGIN {
