@@ -5,7 +5,6 @@ use super::*;
 /// A folder with the files that the example names.
 pub(super) fn folder_of_the_example() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("secrets")).unwrap();
     for section in reference::reference().walk() {
         for key in &section.keys {
             let files = match key.example.as_ref() {
@@ -21,7 +20,9 @@ pub(super) fn folder_of_the_example() -> tempfile::TempDir {
                 } else {
                     format!("content of {file} for {}", section.path)
                 };
-                std::fs::write(folder.path().join(&file), content).unwrap();
+                let file = folder.path().join(&file);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, content).unwrap();
             }
         }
     }
