@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { Page } from "@playwright/test";
-import * as png from "upng-js";
+import png from "upng-js";
 import { expect, logIn, test } from "./fixtures";
 import { ADMIN_PASSWORD } from "./stack";
 
@@ -18,7 +18,7 @@ async function take(page: Page, name: string): Promise<void> {
 
 async function go(page: Page, hash: string, ready: string): Promise<void> {
   await page.goto(`./${hash}`);
-  await expect(page.getByRole("main").getByText(ready).first()).toBeVisible();
+  await expect(page.getByRole("main").getByText(ready).filter({ visible: true }).first()).toBeVisible();
   await expect(page.getByText("Loading", { exact: true })).toHaveCount(0);
   // Charts are drawn in the next frames.
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
@@ -37,7 +37,7 @@ const VIEWS = [
   ["settings", "#/settings", "Configuration"],
 ] as const;
 
-test("pictures of each view", async ({ page, stack }) => {
+test("pictures of each view", async ({ page, stack, api }) => {
   test.setTimeout(900_000);
   mkdirSync(IMAGES, { recursive: true });
   for (let index = 0; index < 8; index += 1) {
@@ -51,6 +51,7 @@ test("pictures of each view", async ({ page, stack }) => {
   }
   await logIn(page, "admin", ADMIN_PASSWORD);
   await page.waitForTimeout(TRAFFIC_MS);
+  await api.post("nodes/us-1/drain");
   await stack.killNode("old-1");
   await expect(page.getByRole("region", { name: "Problems" })).toContainText("old-1");
   for (const scheme of ["dark", "light"] as const) {

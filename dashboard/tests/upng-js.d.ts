@@ -4,7 +4,10 @@ declare module "upng-js" {
     width: number;
     height: number;
   }
-  export function decode(png: ArrayBuffer | Uint8Array): Image;
-  export function toRGBA8(image: Image): ArrayBuffer[];
-  export function encode(frames: ArrayBuffer[], width: number, height: number, colors: number): ArrayBuffer;
+  const png: {
+    decode(png: ArrayBuffer | Uint8Array): Image;
+    toRGBA8(image: Image): ArrayBuffer[];
+    encode(frames: ArrayBuffer[], width: number, height: number, colors: number): ArrayBuffer;
+  };
+  export default png;
 }

@@ -7,6 +7,12 @@ describe("history as lines", () => {
     expect(lines).toEqual({ times: [0, 60_000], in: [10, 0], out: [1, 2] });
   });
 
+  it("takes the step under way by what of it is over, or not yet", () => {
+    const points = [{ at: 0, bytesIn: 100, bytesOut: 0 }, { at: 10_000, bytesIn: 60, bytesOut: 0 }];
+    expect(rates(points, 10_000, 16_000).in).toEqual([10, 10]);
+    expect(rates(points, 10_000, 12_000).in).toEqual([10]);
+  });
+
   it("has gaps where there is nothing", () => {
     const lines = rates([{ at: 0, bytesIn: 10 }, { at: 50_000, bytesIn: 20 }], 10_000);
     expect(lines.times).toEqual([0, 10_000, 50_000]);

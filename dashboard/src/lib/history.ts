@@ -8,15 +8,23 @@ export interface Lines {
   out: (number | null)[];
 }
 
-/** Bytes per second of each step. Steps without a point are gaps: the proxy did not run, or nothing was kept. */
-export function rates(points: UsagePoint[] | undefined, stepMs: number | undefined): Lines {
+/** A step that has only begun says little of its rate. */
+const ENOUGH_OF_A_STEP = 0.5;
+
+/**
+ * Bytes per second of each step. Steps without a point are gaps: the proxy did not run, or nothing was kept. The step
+ * under way counts by what of it is over at `until`.
+ */
+export function rates(points: UsagePoint[] | undefined, stepMs: number | undefined, until?: number): Lines {
   const step = stepMs && stepMs > 0 ? stepMs : 1000;
   const lines: Lines = { times: [], in: [], out: [] };
   let before: number | null = null;
   for (const point of points ?? []) {
     if (typeof point.at !== "number") continue;
     if (before !== null && point.at - before > step * 1.5) add(lines, before + step, null, null);
-    add(lines, point.at, perSecond(point.bytesIn, step), perSecond(point.bytesOut, step));
+    const over = Math.min(step, (until ?? Number.POSITIVE_INFINITY) - point.at);
+    if (over < step * ENOUGH_OF_A_STEP) continue;
+    add(lines, point.at, perSecond(point.bytesIn, over), perSecond(point.bytesOut, over));
     before = point.at;
   }
   return lines;

@@ -16,7 +16,7 @@ export interface Metric {
   label: string;
   title: string;
   format: (value: number | null | undefined) => string;
-  draw: (points: UsagePoint[], stepMs: number) => Drawn;
+  draw: (points: UsagePoint[], stepMs: number, until: number | undefined) => Drawn;
 }
 
 type Field = Exclude<keyof UsagePoint, "at">;
@@ -42,8 +42,8 @@ export const METRICS: Metric[] = [
     label: "traffic",
     title: "Traffic, mean of each step",
     format: rate,
-    draw: (points, stepMs) => {
-      const lines = rates(points, stepMs);
+    draw: (points, stepMs, until) => {
+      const lines = rates(points, stepMs, until);
       return {
         times: lines.times,
         series: [
