@@ -10,6 +10,7 @@ mod connection;
 pub mod error;
 mod listener;
 mod local;
+pub mod moves;
 pub mod node;
 pub mod observed;
 pub mod players;
@@ -202,9 +203,11 @@ async fn run_worker(
     }
     ready.send(Ok(())).ok();
     let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut watch = tokio::time::interval(Duration::from_millis(250));
     loop {
         tokio::select! {
             _ = tick.tick() => worker.expire_pools(),
+            _ = watch.tick() => worker.watch_nodes(),
             () = worker.stop_requested() => break,
         }
     }

@@ -10,19 +10,22 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use lavalink_protocol::detect::{Binding, Class};
 use lavalink_protocol::generation::Generation;
-use lavalink_protocol::id::SessionId;
+use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId};
 use lavalink_protocol::info::Info;
 use lavalink_protocol::stats::Stats;
 use proxy_core::binding::{BindingSettings, Bindings, Caller};
-use proxy_core::health::{Signal, Transition};
+use proxy_core::health::{NodeState, Signal, Transition};
 use proxy_core::limits::Connections;
 use proxy_core::placement::{self, Choice, NoNode, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
-use proxy_core::session::migration::MigrationBudget;
+use proxy_core::session::machine::{Input, NodeChange};
+use proxy_core::session::migration::{Migration, MigrationBudget};
+use proxy_core::session::orphans::{Orphan, Orphans};
 use tokio::sync::mpsc;
 
 use crate::config::GatewayConfig;
 use crate::error::{ProxyError, Refusals};
+use crate::moves::MoveLedger;
 use crate::node::Node;
 use crate::observed::Observations;
 use crate::players::Asked;
@@ -30,7 +33,7 @@ use crate::session::directory::{Directory, SessionEntry};
 use crate::session::keys::ResumeKeys;
 use crate::transport::tls::TlsError;
 use crate::usage::{ClientLedger, ClientUsage, Closed, NodeLedger, SessionLedger, Totals, Traffic};
-use crate::worker::WorkerMessage;
+use crate::worker::{Ask, WorkerMessage};
 
 /// See the module.
 pub struct Shared {
@@ -62,6 +65,12 @@ pub struct Shared {
     pub(crate) limits: Mutex<Connections>,
     /// Bounds the migrations of all sessions together; locked by sessions that migrate, and by no others.
     pub(crate) migrations: Mutex<MigrationBudget>,
+    /// What became of migrations.
+    pub moves: MoveLedger,
+    /// Node sessions that were left without a word.
+    orphans: Mutex<Orphans>,
+    /// How many, so that a healthy proxy need not look.
+    orphaned: AtomicUsize,
     pool: Mutex<Pool>,
     snapshot: ArcSwap<PoolSnapshot>,
     bindings: Mutex<Bindings>,
@@ -109,6 +118,9 @@ impl Shared {
             undecided_sockets: Mutex::default(),
             limits: Mutex::new(Connections::new(config.limits)),
             migrations: Mutex::new(MigrationBudget::new(config.migrations)),
+            moves: MoveLedger::default(),
+            orphans: Mutex::default(),
+            orphaned: AtomicUsize::new(0),
             snapshot: ArcSwap::new(pool.snapshot()),
             pool: Mutex::new(pool),
             bindings: Mutex::new(Bindings::new(BindingSettings::default())),
@@ -218,13 +230,15 @@ impl Shared {
 
     /// Takes a node out of placement or puts it back; `false` when there is no such node.
     pub fn set_draining(&self, name: &str, draining: bool) -> bool {
-        self.change_pool(|pool| {
+        let changed = self.change_pool(|pool| {
             let id = pool.find(name)?;
-            let transition = pool.set_draining(id, draining, Instant::now());
+            Some((id, pool.set_draining(id, draining, Instant::now())))
+        });
+        // Sessions that hear of it look at the snapshot, which must show it by then.
+        if let Some((id, transition)) = changed {
             self.log_transition(id, transition);
-            Some(())
-        })
-        .is_some()
+        }
+        changed.is_some()
     }
 
     // --- nodes -------------------------------------------------------------------------------------------------------
@@ -245,6 +259,70 @@ impl Shared {
     pub(crate) fn signal(&self, node: NodeId, signal: Signal) {
         let transition = self.change_pool(|pool| pool.signal(node, signal, Instant::now()));
         self.log_transition(node, transition);
+        if matches!(signal, Signal::ProbeOk { .. }) && self.orphaned.load(Ordering::Relaxed) > 0 {
+            // Any worker can do it, and the next probe reminds of it.
+            self.send(0, WorkerMessage::CleanUp(node)).ok();
+        }
+    }
+
+    /// A node's session was left and could not be told so.
+    pub(crate) fn abandon(&self, node: NodeId, node_session: NodeSessionId) {
+        let mut orphans = lock(&self.orphans);
+        orphans.leave(node, node_session, Instant::now());
+        self.orphaned.store(orphans.len(), Ordering::Relaxed);
+    }
+
+    /// The sessions that were left on a node, to be cleaned up now.
+    pub(crate) fn take_orphans(&self, node: NodeId) -> Vec<Orphan> {
+        let mut orphans = lock(&self.orphans);
+        let taken = orphans.take(node);
+        self.orphaned.store(orphans.len(), Ordering::Relaxed);
+        taken
+    }
+
+    /// Cleaning up failed.
+    pub(crate) fn put_back(&self, orphan: Orphan) {
+        let mut orphans = lock(&self.orphans);
+        orphans.put_back(orphan, self.config.sessions.links.keep, Instant::now());
+        self.orphaned.store(orphans.len(), Ordering::Relaxed);
+    }
+
+    /// Node sessions that wait to be cleaned up.
+    pub fn orphaned(&self) -> usize {
+        self.orphaned.load(Ordering::Relaxed)
+    }
+
+    /// A move is over.
+    pub(crate) fn migrated(&self, entry: &SessionEntry, migration: &Migration) {
+        let name = |node: NodeId| &*self.nodes[usize::from(node.0)].name;
+        tracing::info!(
+            session = %entry.id,
+            guild = migration.guild.0,
+            from = name(migration.from),
+            to = migration.to.map(name),
+            reason = migration.reason.name(),
+            outcome = migration.outcome.name(),
+            took_ms = migration.took.as_millis(),
+            "player moved"
+        );
+        self.moves.note(&entry.id, migration);
+    }
+
+    /// Moves one player, as an operator asks: to a node, or to the best other one. Whether there is such a session; what
+    /// becomes of the move shows in [`moves`](Self::moves).
+    pub fn move_player(&self, session: &str, guild: GuildId, to: Option<NodeId>) -> bool {
+        let Some(entry) = self.directory.get(session) else {
+            return false;
+        };
+        let ask = Ask::Tell(Box::new(Input::Move { guild, to }));
+        self.send(entry.worker, WorkerMessage::Session(entry.id.clone(), ask))
+            .is_ok()
+    }
+
+    /// Players that sessions have on a node now, as far as requests and answers told; what a drain still has to move.
+    pub fn players_on(&self, node: NodeId) -> u32 {
+        let sessions = self.directory.all();
+        sessions.iter().map(|entry| entry.players_on(node)).sum()
     }
 
     /// Traffic could not reach the node.
@@ -264,6 +342,17 @@ impl Shared {
             let Transition { from, to, why, .. } = transition;
             let name = &self.nodes[usize::from(node.0)].name;
             tracing::info!(node = %name, %from, %to, %why, "node changed its state");
+            let change = match to {
+                NodeState::Down => Some(NodeChange::Down),
+                NodeState::Draining => Some(NodeChange::Draining),
+                NodeState::Healthy | NodeState::Degraded if !from.takes_work() => Some(NodeChange::Up),
+                _ => None,
+            };
+            for worker in 0..self.workers.len() {
+                if let Some(change) = change {
+                    self.send(worker, WorkerMessage::Node(node, change)).ok();
+                }
+            }
         }
     }
 

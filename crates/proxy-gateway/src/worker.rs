@@ -12,10 +12,12 @@ use std::time::Duration;
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::pool::NodeId;
+use proxy_core::session::machine::{Input, NodeChange, Placed};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::rest::pool::NodePool;
 use crate::session::directory::SessionEntry;
+use crate::session::errands::{self, Opened};
 use crate::session::start::Returning;
 use crate::session::v4::READY_DELAY;
 use crate::shared::Shared;
@@ -23,6 +25,12 @@ use crate::usage::{ClientLedger, Ended};
 
 /// Messages from other threads that may wait for a worker; asks are rare, so a full queue means a stuck worker.
 pub(crate) const INBOX: usize = 4096;
+
+/// A node with players says something every few seconds, over one link or another. One that was silent for so long is
+/// asked whether it is there.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// How long it may take to say so.
+const CHECK_LIMIT: Duration = Duration::from_millis(1500);
 
 /// How often a worker that stops looks whether all is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
@@ -33,6 +41,10 @@ pub(crate) enum WorkerMessage {
     Session(SessionId, Ask),
     /// Close this client connection.
     Disconnect(u64),
+    /// Something happened to a node that sessions must know of.
+    Node(NodeId, NodeChange),
+    /// A node that had been left can be reached again: clean up what stayed there.
+    CleanUp(NodeId),
     /// Stop accepting, close sockets, finish requests.
     Shutdown,
 }
@@ -43,6 +55,19 @@ pub(crate) enum Ask {
     PlayerSeen(GuildId),
     /// A player is gone.
     PlayerGone(GuildId),
+    /// An errand is done, or a request was answered.
+    Tell(Box<Input>),
+    /// A player is to be made and has no node yet.
+    Place {
+        guild: GuildId,
+        /// The voice endpoint that the request names.
+        endpoint: Option<Box<str>>,
+        reply: oneshot::Sender<Placed>,
+    },
+    /// A link was opened, or could not be.
+    Opened(Box<Opened>),
+    /// A node with players of this worker's sessions answers nothing any more.
+    NodeSilent(NodeId),
     /// The version of an undecided socket became known.
     Bind(Class),
     /// The proxy shuts down.
@@ -150,6 +175,17 @@ pub(crate) struct Worker {
     hasher: RandomState,
     drawn: Cell<u64>,
     pauses: Pauses,
+    /// Errands of sessions under way.
+    errands: Rc<Cell<usize>>,
+}
+
+/// An errand is under way while this is held.
+pub(crate) struct Errand(Rc<Cell<usize>>);
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Worker {
@@ -174,7 +210,29 @@ impl Worker {
             hasher: RandomState::new(),
             drawn: Cell::new(0),
             pauses: Pauses::default(),
+            errands: Rc::default(),
         }
+    }
+
+    /// An errand begins; a worker that stops waits for its end.
+    pub(crate) fn errand(&self) -> Errand {
+        self.errands.set(self.errands.get() + 1);
+        Errand(Rc::clone(&self.errands))
+    }
+
+    /// Checks the nodes that have players and say nothing.
+    pub(crate) fn watch_nodes(self: &Rc<Self>) {
+        for pool in &self.pools {
+            if pool.should_be_checked(SILENCE) {
+                errands::check_node(self, pool.node.id, CHECK_LIMIT);
+            }
+        }
+    }
+
+    /// A node answers nothing any more.
+    pub(crate) fn node_silent(&self, node: NodeId) {
+        let sessions = self.sessions.borrow();
+        sessions.values().for_each(|mailbox| mailbox.put(Ask::NodeSilent(node)));
     }
 
     pub(crate) fn pool(&self, node: NodeId) -> Rc<NodePool> {
@@ -223,7 +281,7 @@ impl Worker {
 
     /// No connection and no session is there any more.
     fn is_idle(&self) -> bool {
-        self.connections.borrow().is_empty() && self.sessions.borrow().is_empty()
+        self.connections.borrow().is_empty() && self.sessions.borrow().is_empty() && self.errands.get() == 0
     }
 
     /// Returns once no worker has connections or sessions any more, or after `server.shutdown_timeout`. They wait for
@@ -325,6 +383,17 @@ impl Worker {
                 WorkerMessage::Disconnect(id) => {
                     if let Some(mailbox) = self.connections.borrow().get(&id) {
                         mailbox.put(Stop::Disconnect);
+                    }
+                }
+                WorkerMessage::Node(node, change) => {
+                    let sessions = self.sessions.borrow();
+                    for mailbox in sessions.values() {
+                        mailbox.put(Ask::Tell(Box::new(Input::Node { node, change })));
+                    }
+                }
+                WorkerMessage::CleanUp(node) => {
+                    for orphan in self.shared.take_orphans(node) {
+                        errands::clean_up(&self, orphan);
                     }
                 }
                 WorkerMessage::Shutdown => {

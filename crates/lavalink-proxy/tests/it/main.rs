@@ -21,5 +21,6 @@ mod session;
 mod shutdown;
 mod soak;
 mod support;
+mod survive;
 mod tls;
 mod tunnel;

@@ -24,11 +24,19 @@ pub struct Link {
     pub state: LinkState,
     /// The node was asked to keep the session when its socket is lost.
     pub kept: bool,
+    /// It was resumed, and its node has not yet said what its players are.
+    pub(crate) reconciling: bool,
     /// Since when it has had no player, for a link that is not the only one.
     pub(crate) empty_since: Option<Instant>,
-    /// Guilds whose players have moved away from it: what it still says of them is the move's own doing.
-    pub(crate) moved_away: Vec<GuildId>,
+    /// Guilds whose players have moved away from it, and when what was left of them there was destroyed: what the link
+    /// says of them until a moment later is the move's own doing.
+    pub(crate) moved_away: Vec<(GuildId, Option<Instant>)>,
+    /// Guilds whose players were destroyed before the start of a move's own was heard of.
+    pub(crate) late_starts: Vec<GuildId>,
 }
+
+/// How long a message about a destroyed player may be on its way.
+const ECHO: std::time::Duration = std::time::Duration::from_millis(1500);
 
 /// Whether a link can be used.
 #[derive(Debug, Clone)]
@@ -63,9 +71,28 @@ impl Link {
             node_session: None,
             state: LinkState::Opening,
             kept: false,
+            reconciling: false,
             empty_since: None,
             moved_away: Vec::new(),
+            late_starts: Vec::new(),
         }
+    }
+
+    /// Whether what it says of a guild is about a player that has left it.
+    pub(crate) fn has_lost(&self, guild: GuildId) -> bool {
+        self.moved_away.iter().any(|(moved, _)| *moved == guild)
+    }
+
+    /// A guild's player has left it.
+    pub(crate) fn lose(&mut self, guild: GuildId) {
+        self.moved_away.retain(|(moved, _)| *moved != guild);
+        self.moved_away.push((guild, None));
+    }
+
+    /// Forgets players that left so long ago that nothing more can come of them.
+    pub(crate) fn forget_lost(&mut self, now: Instant) {
+        self.moved_away
+            .retain(|(_, destroyed)| destroyed.is_none_or(|at| now < at + ECHO));
     }
 
     /// Its socket is open.

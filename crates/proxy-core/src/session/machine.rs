@@ -61,9 +61,16 @@ pub struct Machine {
     moves: Vec<Move>,
     /// What a node said after a time of silence, and a late message may yet explain.
     suspects: Vec<Suspect>,
+    /// Players that only a message told of.
+    unknown: Vec<(GuildId, LinkId)>,
     resuming: bool,
     /// Seconds, as the client set it and as it is told.
     timeout: i64,
+    /// The link that was given up last: an answer of its node may come later still.
+    last_lost: Option<(LinkId, NodeId)>,
+    /// When a player was destroyed, or a track of an unknown one ended, last: what a node was asked before that may still
+    /// show it.
+    last_gone: Option<Instant>,
     next_link: u32,
     next_ticket: u32,
     /// Since when no link has been up, and when opening one is tried next.
@@ -131,8 +138,11 @@ impl Machine {
             players: Players::default(),
             moves: Vec::new(),
             suspects: Vec::new(),
+            unknown: Vec::new(),
             resuming: false,
             timeout: 60,
+            last_lost: None,
+            last_gone: None,
             next_link: 0,
             next_ticket: 0,
             nodeless: None,
@@ -188,7 +198,11 @@ impl Machine {
                 resumed,
             } => self.link_up(link, node, node_session, resumed, cx),
             Input::LinkLost { link, why } => self.link_lost(link, why, cx),
-            Input::NotKept(link) => _ = self.links.get_mut(link).map(|link| link.kept = false),
+            // It may have been taken all the same, so the link counts as kept meanwhile.
+            Input::NotKept(link) if self.links.get(link).is_some_and(Link::is_up) => {
+                cx.effects.push(Effect::Keep(link))
+            }
+            Input::NotKept(_) => {}
             Input::ClientLost { ours } => self.client_lost(ours, cx),
             Input::ClientBack => self.client_back(cx),
             Input::SessionUpdated { resuming, timeout } => {
@@ -208,8 +222,13 @@ impl Machine {
                     shadow.note_write(*write);
                 }
             }
-            Input::Players { link, body } => self.players_listed(link, &body, cx),
-            Input::PlayerFound { guild, link, body } => self.player_found(guild, link, body.as_deref(), cx),
+            Input::Players { link, asked, body } => self.players_listed(link, asked, &body, cx),
+            Input::PlayerFound {
+                guild,
+                link,
+                asked,
+                body,
+            } => self.player_found(guild, link, asked, body.as_deref(), cx),
             Input::Quiet(guild) => self.quiet(guild, cx),
             Input::Restored {
                 guild,
@@ -217,6 +236,7 @@ impl Machine {
                 ticket,
                 outcome,
             } => self.restored(guild, link, ticket, outcome, cx),
+            Input::Destroyed { guild, link } => self.destroyed(guild, link, cx),
             Input::Node { node, change } => self.node_changed(node, change, cx),
             Input::Move { guild, to } => self.move_player(guild, to, cx),
             Input::Shutdown { keep } => self.shut_down(keep, cx),
@@ -231,6 +251,7 @@ impl Machine {
         if !self.is_ended() {
             self.tend_links(cx);
             self.confirm_suspects(cx);
+            self.ask_for_unknown(cx);
             self.advance_moves(cx);
             self.ensure_link(cx);
         }
@@ -241,8 +262,11 @@ impl Machine {
             cx.effects.push(Effect::Publish);
         }
         let wake = self.next_wake();
-        if let Some(at) = wake.filter(|_| wake != self.wake) {
-            cx.effects.push(Effect::WakeAt(at.max(cx.now)));
+        // What is due and still there waits for something else to happen: it is looked at again, but not at once.
+        let soonest = cx.now + std::time::Duration::from_millis(10);
+        if let Some(at) = wake.filter(|at| wake != self.wake || *at <= cx.now) {
+            let at = if at <= cx.now { soonest } else { at };
+            cx.effects.push(Effect::WakeAt(at));
         }
         self.wake = wake;
     }

@@ -101,8 +101,10 @@ pub(crate) struct Move {
     /// Where the operator wants it.
     pub(crate) wanted: Option<NodeId>,
     pub(crate) since: Instant,
-    /// Nodes that failed it.
+    /// Nodes that failed it, until all have.
     pub(crate) tried: Vec<NodeId>,
+    /// How often it failed.
+    pub(crate) failures: u32,
     pub(crate) stage: Stage,
     /// The node that was chosen last, and why.
     pub(crate) choice: Option<Choice>,

@@ -90,6 +90,8 @@ pub struct Shadow {
     at: Instant,
     /// Counts the tracks, so that a late finding can be told from a current one.
     serial: u32,
+    /// When the node or an event last said what the player is: what was asked before that is out of date.
+    known: Instant,
     /// The node may hold something else: an update failed, or its answer was lost.
     pub doubtful: bool,
     /// What was written to plugin routes below the player.
@@ -103,8 +105,8 @@ enum TrackSince {
     AsAnswered,
     /// This `TrackStartEvent` came.
     Started(Box<[u8]>),
-    /// It ended.
-    Ended,
+    /// It ended. An answer that was made before and comes after still shows it.
+    Ended(Box<str>),
 }
 
 /// A Player object.
@@ -236,6 +238,7 @@ impl Shadow {
             told: None,
             at: now,
             serial: 0,
+            known: now,
             doubtful: false,
             writes: Writes::default(),
         })
@@ -254,14 +257,29 @@ impl Shadow {
         } else if asked.end_time.is_some() {
             self.end_time = asked.end_time;
         }
-        self.take(text, now);
+        self.take_answer(text, now);
+    }
+
+    /// Takes an answer, which messages may have overtaken.
+    fn take_answer(&mut self, player: &str, now: Instant) {
+        let ended = match std::mem::replace(&mut self.track, TrackSince::AsAnswered) {
+            TrackSince::Ended(identifier) => Some(identifier),
+            _ => None,
+        };
+        self.take(player, now);
+        let shown = ended.as_ref().and_then(|_| self.track_object());
+        if let (Some(ended), Some(shown)) = (ended, shown)
+            && *ended == *shown.info.identifier
+        {
+            self.track = TrackSince::Ended(ended);
+        }
     }
 
     /// Puts the node's word in place of all that was known, but for the end marker and the plugin writes.
     fn take(&mut self, player: &str, now: Instant) {
         self.player = Secret::new(player);
         self.track = TrackSince::AsAnswered;
-        (self.told, self.at, self.doubtful) = (None, now, false);
+        (self.told, self.at, self.known, self.doubtful) = (None, now, now, false);
     }
 
     /// Takes the position of a `playerUpdate`. Called for every one: nothing is read or allocated here.
@@ -280,15 +298,17 @@ impl Shadow {
         let position = event_track(event).map_or(0, |track| track.info.position);
         self.serial = self.serial.wrapping_add(1);
         self.track = TrackSince::Started(event.into());
+        self.known = now;
         self.told_position(position, connected, now);
     }
 
     /// Takes a `TrackEndEvent`. An answer may have overtaken it, so it counts only for the track that is known, and not
     /// at all when another track has taken the place: that one's start follows.
-    pub fn track_ended(&mut self, event: &[u8]) {
+    pub fn track_ended(&mut self, event: &[u8], now: Instant) {
         let Some(ended) = read::<TrackEvent<'_>>(event) else {
             return;
         };
+        self.known = now;
         if ended.reason.as_deref() == Some("replaced") {
             return;
         }
@@ -303,7 +323,8 @@ impl Shadow {
     }
 
     fn forget_track(&mut self) {
-        self.track = TrackSince::Ended;
+        let identifier = self.track_object().map(|track| track.info.identifier.into());
+        self.track = TrackSince::Ended(identifier.unwrap_or_default());
         self.end_time = None;
         self.serial = self.serial.wrapping_add(1);
     }
@@ -311,6 +332,11 @@ impl Shadow {
     /// Notes a successful write to a plugin's route.
     pub fn note_write(&mut self, write: PluginWrite) {
         self.writes.note(write);
+    }
+
+    /// Whether what a node said to a question asked at this instant may be older than what is known.
+    pub fn is_newer_than(&self, asked: Instant) -> bool {
+        self.known >= asked
     }
 
     /// Changes with every track that starts or ends.
@@ -492,7 +518,7 @@ impl Shadow {
         match &self.track {
             TrackSince::AsAnswered => self.object()?.track,
             TrackSince::Started(event) => read::<TrackEvent<'_>>(event).map(|event| event.track),
-            TrackSince::Ended => None,
+            TrackSince::Ended(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod fleet;
+mod survival;
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,18 @@ use fleet::Fleet;
 const SEEDS: u64 = 400;
 const STEPS: u32 = 400;
 
+/// The seeds to run: one that is asked for, or so many.
+pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let variable = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    match variable("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("SIMULATION_SEEDS").unwrap_or(usual),
+    }
+}
+
 #[test]
 fn what_must_hold_holds_after_every_step_of_every_seed() {
-    let variable = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let seeds = match variable("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..variable("SIMULATION_SEEDS").unwrap_or(SEEDS),
-    };
+    let seeds = seeds(SEEDS);
     let mut reached = Reached::default();
     for seed in seeds.clone() {
         World::new(seed).run(&mut reached);
@@ -64,9 +70,9 @@ struct World {
 }
 
 /// Names the seed and step when a check fails, however deep it is.
-struct Blame {
-    seed: u64,
-    step: u32,
+pub(crate) struct Blame {
+    pub(crate) seed: u64,
+    pub(crate) step: u32,
 }
 
 impl Drop for Blame {

@@ -26,6 +26,15 @@ pub(crate) struct NodeAnswer {
     pub(crate) body: Vec<u8>,
 }
 
+/// A request of the proxy's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Send<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'a str,
+    /// Its type and bytes.
+    pub(crate) body: Option<(&'a str, &'a [u8])>,
+}
+
 /// `GET path` with the node's password.
 ///
 /// # Errors
@@ -34,6 +43,24 @@ pub(crate) async fn get(
     node: &Node,
     traffic: Arc<Traffic>,
     path: &str,
+    limit: Duration,
+) -> Result<NodeAnswer, FailureKind> {
+    let request = Send {
+        method: "GET",
+        path,
+        body: None,
+    };
+    send(node, traffic, request, limit).await
+}
+
+/// Any request, with the node's password.
+///
+/// # Errors
+/// In the words of the health check.
+pub(crate) async fn send(
+    node: &Node,
+    traffic: Arc<Traffic>,
+    request: Send<'_>,
     limit: Duration,
 ) -> Result<NodeAnswer, FailureKind> {
     let work = async {
@@ -46,18 +73,27 @@ pub(crate) async fn get(
                 _ => FailureKind::Connect,
             })?;
         traffic.requests.add(1);
-        let answer = exchange(&mut stream, node, path).await?;
+        let answer = exchange(&mut stream, node, request).await?;
         traffic.answered(answer.status);
         Ok(answer)
     };
     timeout(limit, work).await.unwrap_or(Err(FailureKind::Timeout))
 }
 
-async fn exchange(stream: &mut Stream, node: &Node, path: &str) -> Result<NodeAnswer, FailureKind> {
-    let mut request = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-    request.extend_from_slice(&node.own_fields);
-    request.extend_from_slice(b"Accept: application/json\r\nConnection: close\r\n\r\n");
-    stream.write_all(&request).await.map_err(|_| FailureKind::Broken)?;
+async fn exchange(stream: &mut Stream, node: &Node, request: Send<'_>) -> Result<NodeAnswer, FailureKind> {
+    let Send { method, path, body } = request;
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
+    bytes.extend_from_slice(&node.own_fields);
+    bytes.extend_from_slice(b"Accept: application/json\r\nConnection: close\r\n");
+    if let Some((kind, body)) = body {
+        bytes.extend_from_slice(format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes());
+        bytes.extend_from_slice(body);
+    } else if method == "GET" {
+        bytes.extend_from_slice(b"\r\n");
+    } else {
+        bytes.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    }
+    stream.write_all(&bytes).await.map_err(|_| FailureKind::Broken)?;
     stream.flush().await.map_err(|_| FailureKind::Broken)?;
     let mut bytes = Vec::new();
     loop {

@@ -1,8 +1,9 @@
 //! Keep-alive connections to nodes, kept by each worker thread for itself, so that taking one needs no lock and no
 //! hand-over between threads.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -21,6 +22,21 @@ pub(crate) struct NodePool {
     pub(crate) node: Arc<Node>,
     pub(crate) ledger: Arc<NodeLedger>,
     idle: RefCell<Vec<Idle>>,
+    /// Links of this worker with players on the node, whose silence would be noticed.
+    watched: Cell<usize>,
+    /// When a link of those brought something last, or the node answered a check.
+    heard: Cell<Instant>,
+    /// A check is under way.
+    checking: Cell<bool>,
+}
+
+/// The node is watched for a link while this is held.
+pub(crate) struct Watch(Rc<NodePool>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.watched.set(self.0.watched.get() - 1);
+    }
 }
 
 struct Idle {
@@ -41,6 +57,38 @@ impl NodePool {
             node,
             ledger,
             idle: RefCell::default(),
+            watched: Cell::new(0),
+            heard: Cell::new(Instant::now()),
+            checking: Cell::new(false),
+        }
+    }
+
+    /// Watches the node for a link with players.
+    pub(crate) fn watch(self: &Rc<Self>) -> Watch {
+        if self.watched.get() == 0 {
+            self.heard();
+        }
+        self.watched.set(self.watched.get() + 1);
+        Watch(Rc::clone(self))
+    }
+
+    /// A watched link brought something.
+    pub(crate) fn heard(&self) {
+        self.heard.set(Instant::now());
+    }
+
+    /// Whether the node has been silent for so long that it should be asked whether it is there. Says so once until the
+    /// check is over.
+    pub(crate) fn should_be_checked(&self, silence: Duration) -> bool {
+        let silent = self.watched.get() > 0 && self.heard.get().elapsed() >= silence;
+        silent && !self.checking.replace(true)
+    }
+
+    /// A check is over.
+    pub(crate) fn checked(&self, answered: bool) {
+        self.checking.set(false);
+        if answered {
+            self.heard();
         }
     }
 

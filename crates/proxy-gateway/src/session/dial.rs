@@ -64,12 +64,44 @@ pub(crate) async fn open(
     path: &str,
     fields: &[u8],
 ) -> Result<NodeSocket, ProxyError> {
+    open_or_tell(worker, node, ledger, path, fields)
+        .await
+        .map_err(|failed| failed.error)
+}
+
+/// Why a WebSocket could not be opened.
+pub(crate) struct NotOpened {
+    error: ProxyError,
+    /// Nobody listens there: the node's process is gone, and its sessions with it.
+    pub(crate) refused: bool,
+}
+
+impl From<ProxyError> for NotOpened {
+    fn from(error: ProxyError) -> Self {
+        Self { error, refused: false }
+    }
+}
+
+/// As [`open`], and tells a node that is gone from one that fails.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_or_tell(
+    worker: &Worker,
+    node: &Node,
+    ledger: &Arc<NodeLedger>,
+    path: &str,
+    fields: &[u8],
+) -> Result<NodeSocket, NotOpened> {
     let limit = worker.shared.config.connect_timeout;
     let guard = node.gauges.link();
     let record = ledger.open_link();
     let mut stream = node.dial(Arc::clone(&record.traffic), limit).await.map_err(|error| {
         worker.shared.node_unreachable(node.id, &error);
-        ProxyError::NodeUnreachable
+        NotOpened {
+            error: ProxyError::NodeUnreachable,
+            refused: error.kind() == io::ErrorKind::ConnectionRefused,
+        }
     })?;
     let key = STANDARD.encode(worker.rng.borrow_mut().u128(..).to_ne_bytes());
     ledger.rest.requests.add(1);
@@ -77,14 +109,14 @@ pub(crate) async fn open(
     let (early, resumed) = match answered {
         Ok(Ok(answer)) => answer,
         // The client's own mistake says nothing about the node.
-        Ok(Err(error @ ProxyError::HandshakeRefused(_))) => return Err(error),
+        Ok(Err(error @ ProxyError::HandshakeRefused(_))) => return Err(error.into()),
         Ok(Err(error)) => {
             worker.shared.node_failed(node.id);
-            return Err(error);
+            return Err(error.into());
         }
         Err(_) => {
             worker.shared.node_failed(node.id);
-            return Err(ProxyError::NodeTimeout);
+            return Err(ProxyError::NodeTimeout.into());
         }
     };
     Ok(NodeSocket {

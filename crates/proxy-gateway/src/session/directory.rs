@@ -49,6 +49,11 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    fn players_on(&self, node: NodeId) -> u32 {
+        let on = |link: &u16| self.links.get(usize::from(*link)).is_some_and(|link| link.node == node);
+        self.guilds.iter().filter_map(|(_, link)| *link).filter(on).count() as u32
+    }
+
     fn to(&self, guild: GuildId) -> To {
         let Ok(index) = self.guilds.binary_search_by_key(&guild, |(guild, _)| *guild) else {
             return self.others.clone();
@@ -220,11 +225,25 @@ impl SessionEntry {
     }
 
     /// The links that are up.
-    pub(crate) fn links(&self) -> Vec<Arc<Route>> {
+    pub fn links(&self) -> Vec<Arc<Route>> {
         match &*self.spread.load() {
             Some(spread) => spread.links.clone(),
             None => self.route.load_full().into_iter().collect(),
         }
+    }
+
+    /// How many players are on a node, as far as the session's requests and answers told.
+    pub fn players_on(&self, node: NodeId) -> u32 {
+        match &*self.spread.load() {
+            Some(spread) => spread.players_on(node),
+            None if self.with_route(|route| route.node) == Some(node) => self.players(),
+            None => 0,
+        }
+    }
+
+    /// Where the requests of one link go, while it is up.
+    pub(crate) fn link(&self, link: LinkId) -> Option<Arc<Route>> {
+        self.links().into_iter().find(|route| route.link == link)
     }
 
     /// Counts a player update from before its route is looked up until the session was told of its answer, so that a

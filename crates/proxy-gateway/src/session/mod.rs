@@ -6,6 +6,7 @@ pub(crate) mod around;
 pub(crate) mod client;
 pub(crate) mod dial;
 pub mod directory;
+pub(crate) mod errands;
 pub(crate) mod frames;
 pub(crate) mod keys;
 pub(crate) mod late;

@@ -220,10 +220,12 @@ fn register(
     }
 }
 
-/// The parked session that the client names, if it is the client's to resume.
+/// The session that the client names, if it is the client's to resume: a parked one, or one whose socket is half open,
+/// which the client knows before the proxy does.
 fn resumable(worker: &Worker, handshake: &Handshake, user: UserId) -> Option<Arc<SessionEntry>> {
     let entry = worker.shared.directory.get(handshake.session_id.as_deref()?)?;
-    (entry.tenant == handshake.tenant.id && entry.user == user && entry.is_parked()).then_some(entry)
+    (entry.tenant == handshake.tenant.id && entry.user == user && (entry.is_parked() || entry.settings().resuming))
+        .then_some(entry)
 }
 
 pub(crate) fn new_session(worker: &Worker, handshake: &Handshake, user: UserId, class: Option<Class>) -> NewSession {
@@ -274,7 +276,7 @@ async fn open_link_on(
     let mut socket = dial::open(worker, &pool.node, &pool.ledger, "/v4/websocket", fields).await?;
     let limit = worker.shared.config.connect_timeout;
     let error = match timeout(limit, read_ready(worker, &mut socket)).await {
-        Ok(Ok(session)) => return Ok((socket, session)),
+        Ok(Ok((session, _))) => return Ok((socket, session)),
         Ok(Err(error)) => error,
         Err(_) => ProxyError::NodeTimeout,
     };
@@ -283,15 +285,15 @@ async fn open_link_on(
     Err(error)
 }
 
-/// Waits for the node's `ready`. Everything read, the `ready` too, stays for the session to read again.
-async fn read_ready(worker: &Worker, socket: &mut NodeSocket) -> Result<NodeSessionId, ProxyError> {
+/// Waits for the node's `ready`: its id, and whether it took the session up again. Everything read, the `ready` too, stays for the session to read again.
+pub(crate) async fn read_ready(worker: &Worker, socket: &mut NodeSocket) -> Result<(NodeSessionId, bool), ProxyError> {
     loop {
         let mut find = FindReady(None);
         Inbound::new(From::Server, worker.shared.config.max_node_message)
             .feed(&socket.early, &mut find)
             .map_err(|_| ProxyError::NodeAnswer)?;
         if let Some(ready) = find.0 {
-            return Ok(NodeSessionId::from(ready.session_id));
+            return Ok((NodeSessionId::from(ready.session_id), ready.resumed));
         }
         let early = &mut socket.early;
         let read = poll_fn(|cx| {
@@ -405,10 +407,10 @@ async fn refuse_user(worker: &Worker, client: Client, handshake: &mut Handshake)
 }
 
 /// After a resume every player gets one `playerUpdate`, made from the node's own answer.
-pub(crate) fn fetch_player_updates(worker: &Rc<Worker>, entry: &Arc<SessionEntry>) {
+pub(crate) fn fetch_player_updates(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, link: LinkId) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     tokio::task::spawn_local(async move {
-        let Some(route) = entry.route() else { return };
+        let Some(route) = entry.link(link) else { return };
         let path = format!("/v4/sessions/{}/players", route.node_session);
         let limit = worker.shared.config.response_timeout;
         let pool = worker.pool(route.node);

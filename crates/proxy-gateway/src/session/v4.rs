@@ -1,7 +1,11 @@
 //! A v4 session: one task that owns the client's socket and the links to nodes, carries out what the core's machine
 //! decides, and forwards node messages as the bytes they came.
 //!
-//! The client's socket may be gone while the session is parked; then messages go to the machine's queue.
+//! The client's socket may be gone while the session is parked; then messages go to the machine's queue. Any link may be
+//! gone while it is resumed or its players move; the client notices nothing. The links are in `links`, and what takes
+//! time (opening a link, asking a node) is done by `errands`, which report back.
+
+mod links;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,56 +16,35 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use lavalink_protocol::detect::{Binding, Class};
+use lavalink_protocol::id::GuildId;
 use lavalink_protocol::message::Ready;
-use lavalink_protocol::stats::{Stats, StatsForm};
-use lavalink_protocol::ws::{self, From, Opcode};
+use lavalink_protocol::stats::StatsForm;
+use lavalink_protocol::ws::{self, Opcode};
 use proxy_core::binding::Caller;
-use proxy_core::health::Signal;
-use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
+use proxy_core::pool::NodeId;
 use proxy_core::session::links::LinkId;
-use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, LinkLoss, Machine};
+use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, Machine, Placed, Route};
 use proxy_core::session::resume::ResumeQueue;
-use proxy_core::session::shadow::Asked;
 
 use super::around::Around;
 use super::client::{ClientSide, End, Heard, Unwritable, close_slowly};
 use super::dial::NodeSocket;
 use super::directory::{SessionEntry, Settings};
-use super::frames::{Inbound, Outbound};
+use super::errands;
 use super::liveness::{Beat, Pulse};
-use super::relay::Relay;
 use super::start;
 use crate::access::{self, Carried, Outcome};
 use crate::error::CloseCause;
 use crate::local;
 use crate::transport::deadline::Deadline;
-use crate::usage::{Ended, LinkRecord};
+use crate::usage::Ended;
 use crate::worker::{Ask, Mailbox, Stop, Worker, mail_count};
+pub(crate) use links::LinkSide;
 
 /// Between a 101 and the `ready` after it: some clients lose a frame that arrives in the same read as the 101.
 pub(crate) const READY_DELAY: Duration = Duration::from_millis(5);
 /// How long the node's own first `stats` is waited for before one is made from what is known.
 const EARLY_STATS: Duration = Duration::from_secs(1);
-
-/// Pings and pongs that may wait for a node that does not read; nothing else is sent to it here.
-const LINK_QUEUE: usize = 64 * 1024;
-
-/// A node's end of a session.
-struct LinkSide {
-    id: LinkId,
-    node: NodeId,
-    key: LinkKey,
-    socket: crate::transport::Stream,
-    inbound: Inbound,
-    out: Outbound,
-    unanswered: bool,
-    /// It sent messages since the last beat of the pulse.
-    spoke: bool,
-    /// There are bytes that were read before this task was there.
-    primed: bool,
-    record: LinkRecord,
-    _guard: LinkGuard,
-}
 
 /// See the module.
 pub(crate) struct Session {
@@ -71,7 +54,8 @@ pub(crate) struct Session {
     caller: Caller,
     base: bool,
     side: Option<Box<ClientSide>>,
-    link: Option<Box<LinkSide>>,
+    /// The links whose sockets are there.
+    links: Vec<Box<LinkSide>>,
     asks: Rc<Mailbox<Ask>>,
     /// A client that resumes: its 101 is written, its `ready` waits for [`READY_DELAY`].
     returning: Option<Box<ClientSide>>,
@@ -90,13 +74,15 @@ pub(crate) struct Session {
     said_goodbye: bool,
     ended: Option<EndReason>,
     carried: Carried,
-    /// What the client is told in place of what the machine says.
-    farewell: Option<(u16, &'static str)>,
 }
 
-/// Codes that may stand in a close frame (RFC 6455, 7.4); 1000 means that the node wanted it so.
-fn may_be_sent(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+/// What the session's machine may ask of the rest of the proxy.
+fn around<'a>(worker: &'a Worker, entry: &SessionEntry) -> Around<'a> {
+    let tenant = worker.shared.config.tenants.get(entry.tenant);
+    Around {
+        shared: &worker.shared,
+        allowed: tenant.and_then(|tenant| tenant.nodes.as_deref()),
+    }
 }
 
 /// What a session starts from.
@@ -138,29 +124,12 @@ impl Session {
             ready_sent,
         } = begin;
         let id = LinkId(0);
-        let mut inbound = Inbound::new(From::Server, config.max_node_message);
-        inbound.preload(&socket.early);
-        let link = LinkSide {
-            id,
-            node,
-            key: LinkKey(worker.connection_id()),
-            socket: socket.stream,
-            inbound,
-            out: Outbound::default(),
-            unanswered: false,
-            spoke: false,
-            primed: true,
-            record: socket.record,
-            _guard: socket.guard,
-        };
+        let link = LinkSide::new(&worker, id, node, node_session.clone(), socket);
         let mut machine = Machine::new(Arc::clone(&config.sessions));
         let settings = entry.settings();
         let mut effects = Vec::new();
         let now = Instant::now();
-        let mut around = Around {
-            shared: &worker.shared,
-            allowed: None,
-        };
+        let mut around = around(&worker, &entry);
         machine.handle(
             Input::SessionUpdated {
                 resuming: Some(settings.resuming),
@@ -191,7 +160,7 @@ impl Session {
             caller,
             base,
             side: Some(side),
-            link: Some(Box::new(link)),
+            links: vec![Box::new(link)],
             asks,
             returning: None,
             ready_at: Deadline::default(),
@@ -203,7 +172,6 @@ impl Session {
             said_goodbye: false,
             ended: None,
             carried: Carried::default(),
-            farewell: None,
             worker,
         }
     }
@@ -215,7 +183,7 @@ impl Session {
             if self.ended.is_some() {
                 return Poll::Ready(());
             }
-            if self.poll_link(cx) | self.poll_client(cx) {
+            if self.poll_links(cx) | self.poll_client(cx) {
                 progressed = true;
                 continue;
             }
@@ -234,10 +202,7 @@ impl Session {
 
     fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
-        let mut around = Around {
-            shared: &self.worker.shared,
-            allowed: None,
-        };
+        let mut around = around(&self.worker, &self.entry);
         self.machine.handle(input, Instant::now(), &mut around, &mut effects);
         self.effects.extend(effects);
     }
@@ -249,16 +214,46 @@ impl Session {
                 Effect::SendReady { resumed } => self.send_ready(resumed),
                 Effect::SendEarlyStats => self.early_stats.set(EARLY_STATS),
                 Effect::Replay(queue) => self.replay(&queue),
-                Effect::SendPlayerUpdates(_) => start::fetch_player_updates(&self.worker, &self.entry),
-                Effect::CloseLink { .. } => self.close_link(cx),
-                Effect::CloseClient { code, reason } => {
-                    let (code, reason) = self.farewell.take().unwrap_or((code, reason));
-                    self.close_client(cx, code, reason);
+                Effect::SendPlayerUpdates(link) => start::fetch_player_updates(&self.worker, &self.entry, link),
+                Effect::Send(message) => self.send_text(&message),
+                Effect::OpenLink { link, node, resume } => {
+                    errands::open_link(&self.worker, &self.entry, link, node, resume);
                 }
+                Effect::Keep(link) => self.keep_link(link),
+                Effect::CloseLink { link, leave } => self.close_link(cx, link, leave),
+                Effect::Abandon { node, node_session } => self.worker.shared.abandon(node, node_session),
+                Effect::ListPlayers(link) => errands::list_players(&self.worker, &self.entry, link),
+                Effect::FindPlayer { guild, link } => errands::find_player(&self.worker, &self.entry, guild, link),
+                Effect::AwaitQuiet(guild) => errands::await_quiet(&self.worker, &self.entry, guild),
+                Effect::Restore {
+                    guild,
+                    link,
+                    ticket,
+                    body,
+                    writes,
+                } => {
+                    let restoring = errands::Restoring {
+                        guild,
+                        link,
+                        ticket,
+                        body,
+                        writes,
+                    };
+                    errands::restore(&self.worker, &self.entry, restoring);
+                }
+                Effect::DestroyPlayer { guild, link } => {
+                    errands::destroy_player(&self.worker, &self.entry, guild, link);
+                }
+                Effect::Migrated(migration) => self.worker.shared.migrated(&self.entry, &migration),
+                Effect::Publish => self.publish(),
+                Effect::CloseClient { code, reason } => self.close_client(cx, code, reason),
                 Effect::WakeAt(at) => self.wake.set_at(at.into()),
-                Effect::End(reason) => self.ended = Some(reason),
-                // For now a session has one link and ends with it, so nothing of the rest comes up.
-                _ => {}
+                Effect::End(reason) => {
+                    if reason == EndReason::LinkLost {
+                        self.worker.shared.refusals.count_close(CloseCause::LinkLost);
+                    }
+                    self.ended = Some(reason);
+                }
             }
         }
     }
@@ -287,26 +282,6 @@ impl Session {
         if let Some(side) = &mut self.side {
             side.spare(usize::MAX);
         }
-    }
-
-    fn close_link(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut link) = self.link.take() {
-            // A node destroys the players of a closed socket whether it was told or not, so a client that vanished
-            // vanishes there too; a goodbye is passed on.
-            if self.said_goodbye {
-                let mut frame = Vec::new();
-                ws::write_masked_frame(&mut frame, Opcode::Close, &ws::close_payload(1000, ""), [0; 4]);
-                link.out.write(cx, &mut link.socket, &frame).ok();
-            }
-            self.forget_link(&link);
-        }
-    }
-
-    fn forget_link(&self, link: &LinkSide) {
-        self.entry.set_route(None);
-        self.worker
-            .shared
-            .note_pool(|pool| pool.link_closed(link.node, link.key));
     }
 
     fn binding(&self) -> Binding {
@@ -345,22 +320,7 @@ impl Session {
         self.mail = mail_count();
         while let Poll::Ready(ask) = self.asks.poll_take(cx) {
             busy = true;
-            let link = LinkId(0);
-            match ask {
-                Ask::PlayerSeen(guild) => self.handle(Input::PlayerAnswered {
-                    guild,
-                    link,
-                    asked: Asked::default(),
-                    answer: Box::default(),
-                }),
-                Ask::PlayerGone(guild) => self.handle(Input::PlayerGone { guild, link }),
-                Ask::Bind(_) => {}
-                Ask::Shutdown if self.side.is_none() => self.shut_down(),
-                // The connection is told too.
-                Ask::Shutdown => {}
-                Ask::Message(message) => self.send_text(&message),
-                Ask::Resume(returning) => self.take_back(cx, *returning),
-            }
+            self.take_ask(cx, ask);
             self.entry
                 .players
                 .store(self.machine.players().len() as u32, Ordering::Relaxed);
@@ -377,7 +337,7 @@ impl Session {
                     self.note_close(CloseCause::Disconnected);
                     let (code, reason) = CloseCause::Disconnected.code();
                     self.close_client(cx, code, reason);
-                    self.client_lost();
+                    self.client_lost(false);
                 }
             }
         }
@@ -397,6 +357,45 @@ impl Session {
         }
     }
 
+    fn take_ask(&mut self, cx: &mut Context<'_>, ask: Ask) {
+        match ask {
+            Ask::PlayerSeen(guild) => self.player_seen(guild),
+            Ask::PlayerGone(guild) => {
+                let link = self.machine.players().link_of(guild).unwrap_or(LinkId(0));
+                self.handle(Input::PlayerGone { guild, link });
+            }
+            Ask::Tell(input) => self.handle(*input),
+            Ask::Place { guild, endpoint, reply } => {
+                // Whoever asked may have lost patience.
+                reply.send(self.place(guild, endpoint.as_deref())).ok();
+            }
+            Ask::Opened(opened) => self.link_opened(cx, *opened),
+            Ask::NodeSilent(node) => self.node_silent(cx, node),
+            Ask::Bind(_) => {}
+            Ask::Shutdown if self.side.is_none() => self.shut_down(),
+            // The connection is told too.
+            Ask::Shutdown => {}
+            Ask::Message(message) => self.send_text(&message),
+            Ask::Resume(returning) => self.take_back(cx, *returning),
+        }
+    }
+
+    /// A player update was answered, and its body was not read: the node is asked what became of the player.
+    fn player_seen(&mut self, guild: GuildId) {
+        if let Route::Link(link) = self.machine.route(guild) {
+            self.handle(Input::PlayerDoubted { guild, link });
+        }
+    }
+
+    fn place(&mut self, guild: GuildId, endpoint: Option<&str>) -> Placed {
+        let mut effects = Vec::new();
+        let mut around = around(&self.worker, &self.entry);
+        let now = Instant::now();
+        let placed = self.machine.place(guild, endpoint, now, &mut around, &mut effects);
+        self.effects.extend(effects);
+        placed
+    }
+
     fn shut_down(&mut self) {
         self.note_close(CloseCause::Shutdown);
         self.handle(Input::Shutdown { keep: false });
@@ -404,6 +403,12 @@ impl Session {
 
     /// A client with this session's id has passed the handshake.
     fn take_back(&mut self, cx: &mut Context<'_>, returning: start::Returning) {
+        // Whoever names the session of a socket that is still there knows that this socket is dead.
+        if self.machine.is_connected() && self.entry.settings().resuming && self.returning.is_none() {
+            self.note_close(CloseCause::HalfOpen);
+            self.close_client(cx, 1000, "resumed by another socket");
+            self.client_lost(false);
+        }
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
         }
@@ -462,7 +467,7 @@ impl Session {
             busy = true;
             match beat {
                 Beat::Ping => self.ping(cx),
-                Beat::Check => self.check(),
+                Beat::Check => self.check(cx),
             }
         }
         let clocks = [
@@ -483,30 +488,18 @@ impl Session {
             ws::write_frame(&mut frame, Opcode::Ping, b"");
             side.unanswered = true;
             if side.out.write(cx, &mut side.client.stream, &frame).is_err() {
-                self.client_lost();
+                self.client_lost(false);
             }
         }
-        frame.clear();
-        // A node that plays something speaks every few seconds; only a silent one has to be asked.
-        if let Some(link) = &mut self.link
-            && !std::mem::take(&mut link.spoke)
-        {
-            ws::write_masked_frame(&mut frame, Opcode::Ping, b"", [0; 4]);
-            link.unanswered = true;
-            if link.out.write(cx, &mut link.socket, &frame).is_err() {
-                self.link_lost(LinkLoss::Broken);
-            }
-        }
+        self.ping_links(cx);
     }
 
-    fn check(&mut self) {
+    fn check(&mut self, cx: &mut Context<'_>) {
         if self.side.as_ref().is_some_and(|side| side.unanswered) {
             self.note_close(CloseCause::HalfOpen);
-            self.client_lost();
+            self.client_lost(false);
         }
-        if self.link.as_ref().is_some_and(|link| link.unanswered) {
-            self.link_lost(LinkLoss::Broken);
-        }
+        self.check_links(cx);
     }
 
     fn take_settings(&mut self) {
@@ -519,7 +512,8 @@ impl Session {
 
     // --- the client's socket -----------------------------------------------------------------------------------------
 
-    fn client_lost(&mut self) {
+    /// `ours`: the proxy closed it, for no fault of the client's.
+    fn client_lost(&mut self, ours: bool) {
         // Every other cause was noted before.
         self.note_end(Ended::ClientReset);
         if let Some(side) = self.detach_client() {
@@ -527,7 +521,7 @@ impl Session {
         }
         // A session update that was answered counts, also when its ask is still on the way from another worker.
         self.take_settings();
-        self.handle(Input::ClientLost { ours: false });
+        self.handle(Input::ClientLost { ours });
         self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
         if self.machine.is_parked() {
             self.worker.shared.session_ledger.parked(&self.entry);
@@ -541,7 +535,7 @@ impl Session {
                 tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
                 self.note_close(CloseCause::SlowClient);
             }
-            self.client_lost();
+            self.client_lost(why == Unwritable::Slow);
             return true;
         }
         let ClientSide { client, inbound, .. } = &mut **side;
@@ -558,11 +552,11 @@ impl Session {
             Poll::Ready(Ok(Ok(true))) => side.unanswered = false,
             Poll::Ready(Ok(Ok(false))) => {
                 self.note_end(Ended::ClientClosed);
-                self.client_lost();
+                self.client_lost(false);
                 return true;
             }
             Poll::Ready(Err(_)) => {
-                self.client_lost();
+                self.client_lost(false);
                 return true;
             }
             Poll::Ready(Ok(Err(error))) => {
@@ -581,7 +575,7 @@ impl Session {
                 self.note_end(Ended::ClientClosed);
                 self.said_goodbye = true;
                 self.close_client(cx, code, "");
-                self.client_lost();
+                self.client_lost(false);
             }
         }
         true
@@ -592,101 +586,7 @@ impl Session {
         let cause = CloseCause::Protocol(code);
         self.note_close(cause);
         self.close_client(cx, code, cause.code().1);
-        self.client_lost();
-    }
-
-    // --- the link's socket -------------------------------------------------------------------------------------------
-
-    fn link_lost(&mut self, why: LinkLoss) {
-        let Some(link) = self.link.take() else { return };
-        self.forget_link(&link);
-        tracing::info!(session = %self.entry.id, node = %self.worker.pool(link.node).node.name, ?why, "link lost");
-        if why == LinkLoss::Broken {
-            self.worker.shared.signal(link.node, Signal::LinkLost);
-        }
-        self.note_close(CloseCause::LinkLost);
-        // For now a session does not survive its link: a plugin's code for its client is what ends one.
-        self.farewell = Some(match why {
-            LinkLoss::Closed { code } if may_be_sent(code) => (code, "closed by the node"),
-            _ => (CLOSE_NODE_LOST, "the node was lost"),
-        });
-        let why = LinkLoss::Closed { code: 4000 };
-        self.handle(Input::LinkLost { link: link.id, why });
-    }
-
-    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(link) = &mut self.link else { return false };
-        if let Poll::Ready(Err(_)) = link.out.poll_flush(cx, &mut link.socket) {
-            self.link_lost(LinkLoss::Broken);
-            return true;
-        }
-        let LinkSide {
-            socket,
-            inbound,
-            id,
-            primed,
-            ..
-        } = &mut **link;
-        let (machine, side) = (&mut self.machine, self.side.as_deref_mut());
-        let around = Around {
-            shared: &self.worker.shared,
-            allowed: None,
-        };
-        let read = if std::mem::take(primed) {
-            // What came together with the node's `ready`.
-            Poll::Ready(Ok(Some(Relay::new(cx, machine, side, *id, around).run(inbound, b""))))
-        } else {
-            socket.poll_read_scratch(cx, |cx, bytes| {
-                (!bytes.is_empty()).then(|| Relay::new(cx, machine, side, *id, around).run(inbound, bytes))
-            })
-        };
-        let (relayed, outcome) = match read {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(None) | Err(_)) => {
-                self.link_lost(LinkLoss::Broken);
-                return true;
-            }
-            Poll::Ready(Ok(Some(done))) => done,
-        };
-        link.unanswered = false;
-        link.spoke |= relayed.received > 0;
-        link.record.traffic.messages_in.add(relayed.received);
-        if !relayed.pongs.is_empty() {
-            link.out.write(cx, &mut link.socket, &relayed.pongs).ok();
-            if link.out.len() > LINK_QUEUE {
-                tracing::warn!(session = %self.entry.id, "a node sends pings and reads no answers");
-                self.link_lost(LinkLoss::Broken);
-                return true;
-            }
-        }
-        if let Some(side) = &self.side {
-            side.client.record.traffic.messages_out.add(relayed.forwarded);
-        }
-        self.effects.extend(relayed.effects);
-        if let Some(stats) = relayed.stats {
-            self.early_stats.clear();
-            self.note_stats(&stats);
-        }
-        if relayed.client_failed {
-            self.client_lost();
-        }
-        match (outcome, relayed.closed) {
-            (Err(error), _) => {
-                tracing::warn!(session = %self.entry.id, %error, "a node sent no valid WebSocket frame");
-                self.link_lost(LinkLoss::Broken);
-            }
-            (Ok(()), Some(code)) => self.link_lost(LinkLoss::Closed { code }),
-            (Ok(()), None) => {}
-        }
-        true
-    }
-
-    fn note_stats(&self, payload: &[u8]) {
-        let Some(link) = &self.link else { return };
-        if let Ok(stats) = Stats::read(payload) {
-            let players = self.machine.players().on(link.id) as u32;
-            self.worker.shared.link_reported(link.node, link.key, players, stats);
-        }
+        self.client_lost(false);
     }
 
     // --- the end -----------------------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ mod messages;
 mod opening;
 mod resuming;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use lavalink_protocol::ws::{self, Opcode};
 use proxy_testkit::client::{Ended, RawOutcome};
-use proxy_testkit::{Fault, RawClient, SimNode, TestClient, wait_until};
+use proxy_testkit::{Fault, RawClient, TestClient, wait_until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -150,7 +150,7 @@ async fn requests_of_a_session_reach_its_node_under_the_nodes_own_id() {
             .requests()
             .into_iter()
             .rev()
-            .find(|request| request.method == "PATCH")
+            .find(|request| request.method == "PATCH" && request.target.contains("/players/"))
             .unwrap();
         assert_eq!(
             last.target,

@@ -34,7 +34,7 @@ struct Listed {
 }
 
 impl Machine {
-    pub(super) fn players_listed(&mut self, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
+    pub(super) fn players_listed(&mut self, link: LinkId, asked: Instant, body: &[u8], cx: &mut Cx<'_>) {
         let Ok(listed) = serde_json::from_slice::<Vec<&RawValue>>(body) else {
             return;
         };
@@ -45,51 +45,71 @@ impl Machine {
         for player in listed {
             if let Ok(Listed { guild_id }) = serde_json::from_str(player.get()) {
                 there.push(guild_id);
-                self.found_on(guild_id, link, player.get().as_bytes(), cx);
+                self.found_on(guild_id, link, asked, player.get().as_bytes(), cx);
             }
+        }
+        if let Some(link) = self.links.get_mut(link) {
+            link.reconciling = false;
         }
         there.sort_unstable();
         for guild in self.players.guilds_on(link) {
             if there.binary_search(&guild).is_err() {
-                self.suspect(guild, link, None, cx);
+                self.missing_on(guild, link, asked, cx);
             }
         }
     }
 
-    pub(super) fn player_found(&mut self, guild: GuildId, link: LinkId, body: Option<&[u8]>, cx: &mut Cx<'_>) {
+    pub(super) fn player_found(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        asked: Instant,
+        body: Option<&[u8]>,
+        cx: &mut Cx<'_>,
+    ) {
         match body {
-            Some(body) => self.found_on(guild, link, body, cx),
-            // The request that was to make it failed.
-            None if self
-                .players
-                .get(guild)
-                .is_some_and(|player| player.reserved && player.link == link) =>
-            {
-                self.players.remove(guild);
-                self.changed = true;
-            }
-            None => self.suspect(guild, link, None, cx),
+            Some(body) => self.found_on(guild, link, asked, body, cx),
+            None => self.missing_on(guild, link, asked, cx),
+        }
+    }
+
+    /// A node does not know a player.
+    fn missing_on(&mut self, guild: GuildId, link: LinkId, asked: Instant, cx: &mut Cx<'_>) {
+        let Some(player) = self.players.get(guild).filter(|player| player.link == link) else {
+            return;
+        };
+        if player.reserved {
+            // The request that was to make it failed, or is still under way, and then it makes it anew.
+            self.players.remove(guild);
+            self.changed = true;
+        } else if player.shadow.as_ref().is_none_or(|shadow| !shadow.is_newer_than(asked)) {
+            self.suspect(guild, link, None, cx);
         }
     }
 
     /// A node shows a player: ours to compare, one that was not known, or one that has moved away.
-    fn found_on(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
-        let away = self.links.get(link).is_none_or(|link| link.moved_away.contains(&guild));
+    fn found_on(&mut self, guild: GuildId, link: LinkId, asked: Instant, body: &[u8], cx: &mut Cx<'_>) {
+        let away = self.links.get(link).is_none_or(|link| link.has_lost(guild));
         match self.players.get_mut(guild) {
             None if away => {}
+            // It may have been destroyed since the node was asked.
+            None if self.last_gone.is_some_and(|gone| asked <= gone) => {
+                cx.effects.push(Effect::FindPlayer { guild, link });
+            }
             None => {
                 let shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new);
                 self.players.entry(guild, link).shadow = shadow;
-                self.changed = true;
-                self.keep(link, cx);
+                self.is_there(guild, link, cx);
             }
             Some(player) if player.link != link => {
                 let moves_here = self.move_of(guild).and_then(|moving| moving.target()) == Some(link);
                 if !moves_here {
-                    cx.effects.push(Effect::DestroyPlayer { guild, link });
+                    self.clear_target(guild, link, cx);
                 }
             }
             Some(player) => match &mut player.shadow {
+                // The answer was overtaken by what a message or another answer said.
+                Some(shadow) if shadow.is_newer_than(asked) => cx.effects.push(Effect::FindPlayer { guild, link }),
                 Some(shadow) if shadow.agrees(body) => shadow.found(guild, body, cx.now, &mut Vec::new()),
                 Some(_) => self.suspect(guild, link, Some(body.into()), cx),
                 shadow @ None => *shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new),
@@ -97,7 +117,7 @@ impl Machine {
         }
     }
 
-    fn suspect(&mut self, guild: GuildId, link: LinkId, body: Option<Box<[u8]>>, cx: &mut Cx<'_>) {
+    pub(super) fn suspect(&mut self, guild: GuildId, link: LinkId, body: Option<Box<[u8]>>, cx: &mut Cx<'_>) {
         let player = self
             .players
             .get(guild)
@@ -113,6 +133,12 @@ impl Machine {
             body,
             due,
         });
+    }
+
+    /// Whether what messages may have been lost is still being found out.
+    pub(super) fn is_suspect(&self, guild: GuildId, link: LinkId) -> bool {
+        let reconciling = self.links.get(link).is_some_and(|link| link.reconciling);
+        reconciling || self.suspects.iter().any(|suspect| suspect.guild == guild)
     }
 
     /// What no message has explained meanwhile is told.

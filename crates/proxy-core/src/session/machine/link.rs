@@ -49,9 +49,11 @@ impl Machine {
                 self.try_again(id, cx);
                 return;
             }
-            LinkState::Resuming(_) if !resumed => self.restarted(id, node_session, cx),
+            // The node has forgotten the session. Its players get a link of their own, so that what was answered by the
+            // old one cannot be taken for the new one's.
+            LinkState::Resuming(_) if !resumed => return self.give_up(id, false, MoveReason::NodeRestarted, cx),
             LinkState::Resuming(_) => {
-                link.state = LinkState::Up;
+                (link.state, link.reconciling) = (LinkState::Up, true);
                 cx.effects.push(Effect::ListPlayers(id));
             }
             LinkState::Opening | LinkState::Up => {
@@ -64,20 +66,6 @@ impl Machine {
             cx.effects.push(Effect::SendReady { resumed: false });
             cx.effects.push(Effect::SendEarlyStats);
         }
-    }
-
-    /// The node has forgotten the session; the link that was opened instead is as good as any for its players.
-    fn restarted(&mut self, id: LinkId, node_session: NodeSessionId, cx: &mut Cx<'_>) {
-        let Some(link) = self.links.get_mut(id) else { return };
-        link.state = LinkState::Up;
-        link.kept = false;
-        link.moved_away = Vec::new();
-        let node = link.node;
-        // Should it live on after all, it must not keep its players.
-        if let Some(node_session) = link.node_session.replace(node_session) {
-            cx.effects.push(Effect::Abandon { node, node_session });
-        }
-        self.move_all(id, node, MoveReason::NodeRestarted, cx);
     }
 
     pub(super) fn link_lost(&mut self, id: LinkId, why: LinkLoss, cx: &mut Cx<'_>) {
@@ -106,7 +94,7 @@ impl Machine {
             // A node that shuts down, or whose port is closed, has no sessions any more.
             (state, why) => {
                 let gone = why == LinkLoss::Refused || !matches!(state, LinkState::Resuming(_));
-                self.give_up(id, gone, cx);
+                self.give_up(id, gone, MoveReason::NodeDown, cx);
             }
         }
     }
@@ -141,9 +129,9 @@ impl Machine {
     }
 
     /// A link is gone for good: its players move. `gone`: so is the node's session, as far as can be known.
-    fn give_up(&mut self, id: LinkId, gone: bool, cx: &mut Cx<'_>) {
+    fn give_up(&mut self, id: LinkId, gone: bool, reason: MoveReason, cx: &mut Cx<'_>) {
         let Some(link) = self.links.remove(id) else { return };
-        self.changed = true;
+        (self.changed, self.last_lost) = (true, Some((id, link.node)));
         if matches!(link.state, LinkState::Resuming(_)) {
             let leave = Leave::Close;
             cx.effects.push(Effect::CloseLink { link: id, leave });
@@ -152,10 +140,8 @@ impl Machine {
             let node = link.node;
             cx.effects.push(Effect::Abandon { node, node_session });
         }
-        if link.state.is_first() {
-            self.moves_lost_target(id, link.node, cx);
-        }
-        self.move_all(id, link.node, MoveReason::NodeDown, cx);
+        self.moves_lost_target(id, link.node, cx);
+        self.move_all(id, link.node, reason, cx);
     }
 
     pub(super) fn node_changed(&mut self, node: NodeId, change: NodeChange, cx: &mut Cx<'_>) {
@@ -171,7 +157,7 @@ impl Machine {
                 .get(id)
                 .is_some_and(|link| matches!(link.state, LinkState::Resuming(_)));
             match change {
-                NodeChange::Down if resuming => self.give_up(id, false, cx),
+                NodeChange::Down if resuming => self.give_up(id, false, MoveReason::NodeDown, cx),
                 NodeChange::Draining => {
                     self.move_all(id, node, MoveReason::Drain, cx);
                     self.replace_drained(id, node, cx);
@@ -180,6 +166,18 @@ impl Machine {
             }
         }
         if change == NodeChange::Up {
+            // What could not leave a drained node may find a place now.
+            let drained = |link: &&Link| cx.env.state(link.node) == NodeState::Draining;
+            let drained: Vec<_> = self
+                .links
+                .iter()
+                .filter(drained)
+                .map(|link| (link.id, link.node))
+                .collect();
+            for (id, node) in drained {
+                self.move_all(id, node, MoveReason::Drain, cx);
+                self.replace_drained(id, node, cx);
+            }
             // Whoever waits for any node need not wait on.
             for moving in &mut self.moves {
                 if let Stage::Waiting(at) = &mut moving.stage
@@ -229,7 +227,9 @@ impl Machine {
     fn tend(&mut self, id: LinkId, cx: &mut Cx<'_>) {
         let Some(link) = self.links.get_mut(id) else { return };
         match &mut link.state {
-            LinkState::Resuming(resuming) if cx.now >= resuming.until => self.give_up(id, false, cx),
+            LinkState::Resuming(resuming) if cx.now >= resuming.until => {
+                self.give_up(id, false, MoveReason::NodeDown, cx)
+            }
             LinkState::Resuming(resuming) => {
                 (resuming.next, resuming.tries) = (None, resuming.tries + 1);
                 cx.effects.push(Effect::OpenLink {
@@ -245,6 +245,7 @@ impl Machine {
     fn close_empty(&mut self, id: LinkId, cx: &mut Cx<'_>) {
         let others = self.links.iter().any(|link| link.is_up() && link.id != id);
         if !others || !self.is_unused(id) {
+            _ = self.links.get_mut(id).map(|link| link.empty_since = None);
             return;
         }
         if let Some(link) = self.links.remove(id) {
@@ -319,12 +320,5 @@ impl Machine {
         {
             self.link_to(choice.node, cx);
         }
-    }
-}
-
-impl LinkState {
-    /// It was never up.
-    const fn is_first(&self) -> bool {
-        matches!(self, Self::Opening)
     }
 }

@@ -7,8 +7,11 @@ use lavalink_protocol::id::GuildId;
 use lavalink_protocol::message::quick_position;
 
 use super::{Cx, Effect, EndReason, Machine, Phase};
-use crate::session::links::{Link, LinkId};
+use crate::session::links::LinkId;
 use crate::session::migration::Surroundings;
+
+/// Players that only a message told of, until the node is asked for them.
+const MAX_UNKNOWN: usize = 64;
 
 /// What becomes of one message of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +59,17 @@ impl Machine {
     /// Takes what a message says of a player; `false` when the link has no say in it, or the client knows it already.
     fn note(&mut self, guild: GuildId, link: LinkId, envelope: &Envelope, payload: &[u8], now: Instant) -> bool {
         let Some(player) = self.players.get_mut(guild) else {
-            return !self.has_moved_away(guild, link);
+            let away = self.has_moved_away(guild, link);
+            if envelope.event == EventKind::TrackStart && self.is_late_start(guild, link) {
+                return false;
+            }
+            if !away && envelope.event == EventKind::TrackStart && self.unknown.len() < MAX_UNKNOWN {
+                self.unknown.push((guild, link));
+            }
+            if envelope.event == EventKind::TrackEnd {
+                self.last_gone = Some(now);
+            }
+            return !away;
         };
         let owner = if player.moving {
             let moving = self.moves.iter().find(|moving| moving.guild == guild);
@@ -85,7 +98,7 @@ impl Machine {
                     return false;
                 }
                 if let Some(shadow) = &mut player.shadow {
-                    shadow.track_ended(payload);
+                    shadow.track_ended(payload, now);
                 }
             }
             _ => {}
@@ -93,9 +106,33 @@ impl Machine {
         true
     }
 
+    /// A track started in a guild of which no answer told: whoever asked for it did not wait for the answer. The shell
+    /// ticks, and the node is asked.
+    pub fn has_unknown(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
+    /// Asks for the players that only a message told of.
+    pub(super) fn ask_for_unknown(&mut self, cx: &mut Cx<'_>) {
+        for (guild, link) in std::mem::take(&mut self.unknown) {
+            if self.players.get(guild).is_none() {
+                cx.effects.push(Effect::FindPlayer { guild, link });
+            }
+        }
+    }
+
+    /// The start of a player that was restored and then destroyed.
+    fn is_late_start(&mut self, guild: GuildId, link: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(link) else {
+            return false;
+        };
+        let before = link.late_starts.len();
+        link.late_starts.retain(|late| *late != guild);
+        before > link.late_starts.len()
+    }
+
     fn has_moved_away(&self, guild: GuildId, link: LinkId) -> bool {
-        let left = |link: &Link| link.moved_away.contains(&guild);
-        self.links.get(link).is_some_and(left)
+        self.links.get(link).is_some_and(|link| link.has_lost(guild))
     }
 
     /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends.

@@ -14,8 +14,8 @@ use crate::session::shadow::{Asked, Shadow, voice_closed};
 
 /// Between two looks for a node when there is none.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// On so many nodes a player is tried.
-const MAX_TRIES: usize = 3;
+/// So often a player is tried, on one node or another.
+const MAX_TRIES: u32 = 6;
 
 impl Move {
     /// Requests of the guild wait from when the old node's answers might be missed by the new one.
@@ -72,6 +72,7 @@ impl Machine {
             wanted,
             since: cx.now,
             tried: Vec::new(),
+            failures: 0,
             stage: Stage::Waiting(cx.now),
             choice: None,
         });
@@ -120,7 +121,7 @@ impl Machine {
         if reason == MoveReason::Drain && cx.env.state(from) != NodeState::Draining {
             return self.conclude(index, MoveOutcome::Stayed, cx);
         }
-        if cx.now >= moving.since + self.settings.links.move_limit || moving.tried.len() >= MAX_TRIES {
+        if cx.now >= moving.since + self.settings.links.move_limit || moving.failures >= MAX_TRIES {
             let outcome = if reason.is_planned() {
                 MoveOutcome::Stayed
             } else {
@@ -139,8 +140,9 @@ impl Machine {
             Ok(choice) => choice,
             Err(_) => {
                 let moving = &mut self.moves[index];
-                // A node that failed once may be the only one later.
-                if !reason.is_planned() && moving.tried.len() < MAX_TRIES {
+                // A node that failed once may do better later, or be the only one.
+                moving.tried.clear();
+                if !reason.is_planned() {
                     moving.stage = Stage::Waiting(cx.now + LOOK_AGAIN);
                     return;
                 }
@@ -160,9 +162,18 @@ impl Machine {
     }
 
     fn choose_target(&mut self, index: usize, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
+        self.links.iter_mut().for_each(|link| link.forget_lost(cx.now));
         let moving = &self.moves[index];
+        // What the player left on a node must be gone before it may come back there.
+        let guild = moving.guild;
+        let left = self
+            .links
+            .iter()
+            .filter(|link| link.has_lost(guild))
+            .map(|link| link.node);
+        let mut exclude: Vec<NodeId> = left.chain(moving.tried.iter().copied()).collect();
         if let Some(node) = moving.wanted {
-            let usable = cx.env.state(node).takes_work() && !moving.tried.contains(&node);
+            let usable = cx.env.state(node).takes_work() && !exclude.contains(&node);
             return if usable {
                 Ok(Choice::by_operator(node))
             } else {
@@ -172,7 +183,6 @@ impl Machine {
                 })
             };
         }
-        let mut exclude = moving.tried.clone();
         if moving.reason.is_planned() {
             exclude.push(moving.from);
         }
@@ -235,9 +245,6 @@ impl Machine {
         let guild = self.moves[index].guild;
         self.moves[index].stage = Stage::Restoring { link, ticket };
         self.changed = true;
-        if let Some(link) = self.links.get_mut(link) {
-            link.moved_away.retain(|moved| *moved != guild);
-        }
         let Some(player) = self.players.get_mut(guild) else {
             return;
         };
@@ -282,9 +289,9 @@ impl Machine {
     }
 
     /// What the node made of a restoring request that failed, or is no longer wanted, does not stay there.
-    fn clear_target(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+    pub(super) fn clear_target(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
         if let Some(known) = self.links.get_mut(link).filter(|link| link.is_up()) {
-            known.moved_away.push(guild);
+            known.lose(guild);
             cx.effects.push(Effect::DestroyPlayer { guild, link });
         }
     }
@@ -300,7 +307,7 @@ impl Machine {
             None => player.shadow = Shadow::new(&Asked::default(), answer, cx.now).map(Box::new),
         }
         if let Some(left) = self.links.get_mut(old).filter(|left| left.id != link && left.is_up()) {
-            left.moved_away.push(guild);
+            left.lose(guild);
             cx.effects.push(Effect::DestroyPlayer { guild, link: old });
         }
         self.keep(link, cx);
@@ -312,6 +319,7 @@ impl Machine {
         let moving = &mut self.moves[index];
         let node = moving.holds();
         moving.tried.extend(node);
+        moving.failures += 1;
         moving.stage = Stage::Waiting(cx.now);
         let (guild, planned) = (moving.guild, moving.reason.is_planned());
         if let Some(node) = node {
@@ -329,7 +337,7 @@ impl Machine {
         }
     }
 
-    /// The link that moves were to go to was never up.
+    /// The link that moves were to go to is gone.
     pub(super) fn moves_lost_target(&mut self, link: LinkId, node: NodeId, cx: &mut Cx<'_>) {
         for index in 0..self.moves.len() {
             if self.moves[index].target() == Some(link) {
@@ -387,16 +395,20 @@ impl Machine {
         answer: &[u8],
         cx: &mut Cx<'_>,
     ) {
-        // The answer may come after the link is gone.
         if self.links.get(link).is_none() {
-            return;
+            return self.answered_late(guild, link, asked, answer, cx);
         }
         let known = self.players.get(guild).is_some_and(|player| !player.reserved);
+        let suspect = !asked.new_track && self.is_suspect(guild, link);
         let player = self.players.entry(guild, link);
         if player.link != link {
             return;
         }
         player.reserved = false;
+        if suspect && player.shadow.as_ref().is_some_and(|shadow| !shadow.agrees(answer)) {
+            // The answer must not cover up that a track ended unheard.
+            return self.suspect(guild, link, Some(answer.into()), cx);
+        }
         match &mut player.shadow {
             Some(shadow) => shadow.follow(asked, answer, cx.now),
             None => player.shadow = Shadow::new(asked, answer, cx.now).map(Box::new),
@@ -404,11 +416,34 @@ impl Machine {
         if known {
             return;
         }
+        self.is_there(guild, link, cx);
+    }
+
+    /// A player is there that was not known: its node keeps it, unless it is to leave at once.
+    pub(super) fn is_there(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
         self.changed = true;
         self.keep(link, cx);
         let node = self.links.get(link).map(|link| link.node);
         if let Some(node) = node.filter(|node| cx.env.state(*node) == NodeState::Draining) {
             self.begin_move(guild, node, MoveReason::Drain, None, cx);
+        }
+    }
+
+    /// The answer comes after its link is gone: it counts for a player that has not been restored yet, and one that was
+    /// made just before moves as well.
+    fn answered_late(&mut self, guild: GuildId, link: LinkId, asked: &Asked, answer: &[u8], cx: &mut Cx<'_>) {
+        let restoring = self.move_of(guild).and_then(Move::restoring_on).is_some();
+        let new = || Shadow::new(asked, answer, cx.now).map(Box::new);
+        match (self.players.get_mut(guild), self.last_lost) {
+            (Some(player), _) if player.link == link && !restoring => match &mut player.shadow {
+                Some(shadow) => shadow.follow(asked, answer, cx.now),
+                shadow @ None => *shadow = new(),
+            },
+            (None, Some((lost, node))) if lost == link => {
+                self.players.entry(guild, link).shadow = new();
+                self.begin_move(guild, node, MoveReason::NodeDown, None, cx);
+            }
+            _ => {}
         }
     }
 
@@ -418,6 +453,16 @@ impl Machine {
             link.kept = true;
             cx.effects.push(Effect::Keep(link.id));
         }
+    }
+
+    pub(super) fn destroyed(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        let Some(link) = self.links.get_mut(link) else { return };
+        for (moved, at) in &mut link.moved_away {
+            if *moved == guild {
+                *at = Some(cx.now);
+            }
+        }
+        link.forget_lost(cx.now);
     }
 
     pub(super) fn player_doubted(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
@@ -433,8 +478,13 @@ impl Machine {
         if self.players.link_of(guild) != Some(link) {
             return;
         }
-        self.players.remove(guild);
-        self.changed = true;
+        let removed = self.players.remove(guild);
+        if removed.is_some_and(|player| player.swallow_start)
+            && let Some(link) = self.links.get_mut(link)
+        {
+            link.late_starts.push(guild);
+        }
+        (self.changed, self.last_gone) = (true, Some(cx.now));
         if let Some(index) = self.moves.iter().position(|moving| moving.guild == guild) {
             let moving = self.moves.remove(index);
             self.finish(&moving, MoveOutcome::Dropped, cx);

@@ -64,7 +64,7 @@ impl Default for SessionSettings {
 impl Default for LinkSettings {
     fn default() -> Self {
         Self {
-            resume_limit: Duration::from_secs(2),
+            resume_limit: Duration::from_millis(1500),
             keep: Duration::from_secs(120),
             move_limit: Duration::from_secs(30),
             idle: Duration::from_secs(60),
@@ -93,7 +93,7 @@ pub enum Input {
         /// How it ended.
         why: LinkLoss,
     },
-    /// The node did not take [`Effect::Keep`].
+    /// The node did not take [`Effect::Keep`], or did not say so; it is asked again.
     NotKept(LinkId),
     /// The client's socket is gone.
     ClientLost {
@@ -148,6 +148,8 @@ pub enum Input {
     Players {
         /// Which link was asked.
         link: LinkId,
+        /// When.
+        asked: Instant,
         /// The node's list of Player objects.
         body: Box<[u8]>,
     },
@@ -157,6 +159,8 @@ pub enum Input {
         guild: GuildId,
         /// Which link was asked.
         link: LinkId,
+        /// When.
+        asked: Instant,
         /// The Player object; `None` when the node has none.
         body: Option<Box<[u8]>>,
     },
@@ -172,6 +176,13 @@ pub enum Input {
         ticket: u32,
         /// How it went.
         outcome: RestoreOutcome,
+    },
+    /// After [`Effect::DestroyPlayer`]: it was done, or cannot be.
+    Destroyed {
+        /// Whose player.
+        guild: GuildId,
+        /// Where.
+        link: LinkId,
     },
     /// Something happened to a node.
     Node {
@@ -307,7 +318,7 @@ pub enum Effect {
         /// Requests to plugin routes below the player, to be sent after it.
         writes: Vec<PluginWrite>,
     },
-    /// Destroy what a player left on a node; how that goes does not matter to the session.
+    /// Destroy what a player left on a node: [`Input::Destroyed`].
     DestroyPlayer {
         /// Whose player.
         guild: GuildId,

@@ -166,15 +166,15 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
     let play_b = asked(r#"{"track":{"encoded":"enc-b"},"endTime":40000}"#);
 
     let mut events_first = playing(now);
-    events_first.track_ended(&replaced);
+    events_first.track_ended(&replaced, now);
     events_first.track_started(&started, now);
     assert_eq!(identifier(&events_first), json!("enc-b"));
     events_first.follow(&play_b, &answer, now);
 
     let mut answer_first = playing(now);
     answer_first.follow(&play_b, &answer, now);
-    answer_first.track_ended(&replaced);
-    answer_first.track_ended(&event("TrackEndEvent", &a, &json!({"reason": "finished"})));
+    answer_first.track_ended(&replaced, now);
+    answer_first.track_ended(&event("TrackEndEvent", &a, &json!({"reason": "finished"})), now);
     answer_first.track_started(&started, now);
     for shadow in [&events_first, &answer_first] {
         let restored = restored(shadow, now);
@@ -183,7 +183,7 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
             (&json!("enc-b"), &json!(40_000))
         );
     }
-    answer_first.track_ended(&event("TrackEndEvent", &b, &json!({"reason": "finished"})));
+    answer_first.track_ended(&event("TrackEndEvent", &b, &json!({"reason": "finished"})), now);
     assert!(!answer_first.has_track());
     assert_eq!(restored(&answer_first, now)["voice"]["token"], json!("hush"));
 }

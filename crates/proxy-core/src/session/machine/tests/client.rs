@@ -228,7 +228,7 @@ fn a_session_of_an_earlier_run_resumes_its_links_and_learns_its_players_from_the
     );
     let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
     let body = body.into_bytes().into();
-    assert_eq!(story.acts(Input::Players { link: LINK, body }), [Effect::Publish]);
+    assert_eq!(story.acts(listed(&story, body)), [Effect::Publish]);
     assert!(
         story
             .machine

@@ -58,16 +58,10 @@ fn a_node_that_was_restarted_gets_its_players_again() {
         story.tick(200);
     }
     let effects = story.acts(resumed(LINK, false));
-    assert_eq!(effects[0], abandon());
+    assert_eq!(effects[..3], [close_link(Leave::Close), abandon(), open(1, NODE, None)]);
+    let effects = story.acts(up(LinkId(1), NODE));
     assert!(
-        matches!(
-            &effects[1],
-            Effect::Restore {
-                guild: GUILD,
-                link: LINK,
-                ..
-            }
-        ),
+        matches!(&effects[0], Effect::Restore { guild: GUILD, .. }),
         "{effects:?}"
     );
     assert_eq!(story.machine.route(GUILD), Route::Wait);
@@ -172,7 +166,7 @@ fn what_was_lost_in_the_dead_socket_is_told_unless_a_late_message_tells_it() {
         story.acts(resumed(LINK, true));
         let body = format!("[{}]", std::str::from_utf8(&player(None)).unwrap());
         let body = body.into_bytes().into();
-        assert_eq!(story.acts(Input::Players { link: LINK, body }), []);
+        assert_eq!(story.acts(listed(&story, body)), []);
         let end = json!({"track": track("a"), "reason": "finished"});
         if late {
             assert_eq!(story.track_event(LINK, EventKind::TrackEnd, &end), Disposition::Forward);
@@ -192,7 +186,7 @@ fn a_player_that_the_node_lost_is_forgotten_with_a_word() {
     let mut story = resuming_story();
     story.acts(resumed(LINK, true));
     let body: Box<[u8]> = b"[]"[..].into();
-    story.acts(Input::Players { link: LINK, body });
+    story.acts(listed(&story, body));
     assert_eq!(told(&story.tick(500)), ["TrackEndEvent loadFailed"]);
     assert!(story.machine.players().is_empty());
 }

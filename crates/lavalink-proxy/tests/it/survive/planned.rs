@@ -1,0 +1,65 @@
+//! Moves that somebody asked for: drained nodes, and single players.
+
+use super::*;
+
+#[tokio::test]
+async fn a_drained_node_gives_its_players_away_one_by_one_and_ends_up_empty() {
+    let (a, b) = (node().await, node().await);
+    let proxy = ProxyUnderTest::start(&[&a, &b]).await;
+    let names = [("n0", &a), ("n1", &b)];
+    let client = playing(&proxy, 1..6).await;
+    let (held, other) = holder(&a, &b);
+    let idle = proxy.v4(OTHER_BOT).connect().await.unwrap();
+    let drained = name(&proxy, held, &names);
+    assert!(proxy.shared().set_draining(drained, true));
+    wait_playing(other, 1..6).await;
+    wait_until(SOON, || held.sessions().is_empty()).await;
+    wait_until(SOON, || moves_for(&proxy, MoveReason::Drain, MoveOutcome::Moved) == 5).await;
+    assert_unnoticed(&client, 5);
+    assert_eq!(idle.ended(), None);
+    client.play(9, LONG).await.unwrap();
+    assert!(position(other, 9).is_some(), "new players do not go there either");
+    assert!(proxy.shared().set_draining(drained, false));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(
+        held.sessions().iter().all(|session| session.guilds.is_empty()),
+        "nothing moves back by itself"
+    );
+    let recent = proxy.shared().moves.recent(Some(&client.session_id()), 100);
+    assert_eq!(recent.len(), 5);
+    assert!(recent[0].migration.why.is_some());
+}
+
+#[tokio::test]
+async fn a_player_with_no_other_node_stays_on_the_drained_one() {
+    let a = node().await;
+    let proxy = ProxyUnderTest::start(&[&a]).await;
+    let client = playing(&proxy, 1..2).await;
+    assert!(proxy.shared().set_draining("n0", true));
+    wait_until(SOON, || moves_for(&proxy, MoveReason::Drain, MoveOutcome::Stayed) >= 1).await;
+    assert!(position(&a, 1).is_some());
+    assert_eq!(client.patch_player(1, &json!({"volume": 5})).await.unwrap().status, 200);
+    assert_unnoticed(&client, 1);
+}
+
+#[tokio::test]
+async fn an_operator_moves_one_player() {
+    let (a, b) = (node().await, node().await);
+    let proxy = ProxyUnderTest::start(&[&a, &b]).await;
+    let client = playing(&proxy, 1..3).await;
+    let (held, other) = holder(&a, &b);
+    let session = client.session_id();
+    let guild = lavalink_protocol::id::GuildId(2);
+    assert!(proxy.shared().move_player(&session, guild, None));
+    wait_playing(other, 2..3).await;
+    wait_until(SOON, || held.find_player(2).is_none()).await;
+    assert!(position(held, 1).is_some(), "the others stay");
+    wait_until(SOON, || {
+        moves_for(&proxy, MoveReason::Operator, MoveOutcome::Moved) == 1
+    })
+    .await;
+    assert_unnoticed(&client, 2);
+    assert!(!proxy.shared().move_player("nosuchsession000", guild, None));
+    client.disconnect().await;
+    wait_until(SOON, || a.sessions().is_empty() && b.sessions().is_empty()).await;
+}

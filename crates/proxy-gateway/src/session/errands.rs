@@ -1,0 +1,368 @@
+//! What a session has done for it while it goes on: opening links, asking nodes, making players elsewhere, leaving
+//! nodes. Each errand is a task of its own that ends by telling the session; when that is over by then, nobody minds.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lavalink_protocol::id::{GuildId, NodeSessionId};
+use proxy_core::health::FailureKind;
+use proxy_core::pool::NodeId;
+use proxy_core::secret::Secret;
+use proxy_core::session::machine::{Input, LinkLoss, RestoreOutcome};
+use proxy_core::session::orphans::Orphan;
+use proxy_core::session::{LinkId, PluginWrite};
+use tokio::time::{sleep, timeout};
+
+use super::dial::{self, NodeSocket};
+use super::directory::{Route, SessionEntry};
+use super::start;
+use super::v4::LinkSide;
+use crate::rest::ask::{self, NodeAnswer, Send};
+use crate::worker::{Ask, Worker};
+
+/// A player is made on a node within this time, its voice connection included, or another node is tried.
+const RESTORE_LIMIT: Duration = Duration::from_secs(10);
+/// For the short requests of a session's own.
+const SHORT_LIMIT: Duration = Duration::from_secs(5);
+/// Between two tries to have a node keep a session.
+const KEEP_AGAIN: Duration = Duration::from_secs(2);
+/// Between two tries to list a node's players.
+const LIST_AGAIN: Duration = Duration::from_millis(300);
+/// How often it is looked whether a guild is quiet, and for how long at most: a client that never pauses must not keep a
+/// player on a node that is to be emptied.
+const QUIET_LOOK: Duration = Duration::from_millis(5);
+const QUIET_LIMIT: Duration = Duration::from_secs(3);
+
+/// What became of opening a link.
+pub(crate) struct Opened {
+    pub(crate) link: LinkId,
+    pub(crate) node: NodeId,
+    pub(crate) outcome: Result<Box<Up>, LinkLoss>,
+}
+
+/// An open link.
+pub(crate) struct Up {
+    pub(crate) socket: NodeSocket,
+    pub(crate) node_session: NodeSessionId,
+    pub(crate) resumed: bool,
+}
+
+fn tell(worker: &Worker, entry: &SessionEntry, input: Input) {
+    worker.ask(entry, Ask::Tell(Box::new(input)));
+}
+
+/// A task that a stopping worker waits for.
+fn spawn(worker: &Rc<Worker>, errand: impl Future<Output = ()> + 'static) {
+    let running = worker.errand();
+    tokio::task::spawn_local(async move {
+        errand.await;
+        drop(running);
+    });
+}
+
+/// Opens a link, or resumes the node's session.
+pub(crate) fn open_link(
+    worker: &Rc<Worker>,
+    entry: &Arc<SessionEntry>,
+    link: LinkId,
+    node: NodeId,
+    resume: Option<NodeSessionId>,
+) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    let mut fields = format!("User-Id: {}\r\n", entry.user.0);
+    if let Some(name) = &entry.client_name {
+        fields.push_str(&format!("Client-Name: {name}\r\n"));
+    }
+    spawn(&Rc::clone(&worker), async move {
+        let outcome = dial_link(&worker, node, fields, resume.as_ref()).await.map(Box::new);
+        if let Err(why) = &outcome {
+            let name = &worker.pool(node).node.name;
+            tracing::debug!(session = %entry.id, node = %name, ?why, resume = resume.is_some(), "link not opened");
+        }
+        worker.ask(&entry, Ask::Opened(Box::new(Opened { link, node, outcome })));
+    });
+}
+
+async fn dial_link(
+    worker: &Rc<Worker>,
+    node: NodeId,
+    mut fields: String,
+    resume: Option<&NodeSessionId>,
+) -> Result<Up, LinkLoss> {
+    if let Some(id) = resume {
+        fields.push_str(&format!("Session-Id: {id}\r\n"));
+    }
+    let pool = worker.pool(node);
+    let dialled = dial::open_or_tell(worker, &pool.node, &pool.ledger, "/v4/websocket", fields.as_bytes()).await;
+    let mut socket = dialled.map_err(|failed| {
+        if failed.refused {
+            LinkLoss::Refused
+        } else {
+            LinkLoss::Broken
+        }
+    })?;
+    let limit = worker.shared.config.connect_timeout;
+    let ready = timeout(limit, start::read_ready(worker, &mut socket)).await;
+    match ready {
+        Ok(Ok((node_session, resumed))) => Ok(Up {
+            socket,
+            node_session,
+            resumed,
+        }),
+        Ok(Err(_)) | Err(_) => Err(LinkLoss::Broken),
+    }
+}
+
+/// A request to a node's session.
+async fn request(
+    worker: &Worker,
+    node: NodeId,
+    method: &'static str,
+    path: &str,
+    body: Option<(&str, &[u8])>,
+    limit: Duration,
+) -> Result<NodeAnswer, FailureKind> {
+    let pool = worker.pool(node);
+    let send = Send { method, path, body };
+    ask::send(&pool.node, Arc::clone(&pool.ledger.rest), send, limit).await
+}
+
+fn players_path(node_session: &NodeSessionId) -> String {
+    format!("/v4/sessions/{node_session}/players")
+}
+
+const JSON: &str = "application/json";
+
+/// Asks a node to keep the session when its link is lost, for so many seconds.
+pub(crate) fn keep(
+    worker: &Rc<Worker>,
+    entry: &Arc<SessionEntry>,
+    link: LinkId,
+    node: NodeId,
+    node_session: &NodeSessionId,
+    seconds: u64,
+) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    let path = format!("/v4/sessions/{node_session}");
+    spawn(&Rc::clone(&worker), async move {
+        let body = format!(r#"{{"resuming":true,"timeout":{seconds}}}"#);
+        let asked = request(
+            &worker,
+            node,
+            "PATCH",
+            &path,
+            Some((JSON, body.as_bytes())),
+            SHORT_LIMIT,
+        )
+        .await;
+        if !asked.as_ref().is_ok_and(|answer| answer.status == 200) {
+            let name = &worker.pool(node).node.name;
+            tracing::warn!(session = %entry.id, node = %name, "a node does not keep a session for its link to return");
+            sleep(KEEP_AGAIN).await;
+            tell(&worker, &entry, Input::NotKept(link));
+        }
+    });
+}
+
+/// Leaves a node for good: it is told to keep nothing, and then the socket is closed.
+pub(crate) fn leave(worker: &Rc<Worker>, link: Box<LinkSide>) {
+    let worker = Rc::clone(worker);
+    spawn(&Rc::clone(&worker), async move {
+        let (node, node_session) = (link.node, link.node_session.clone());
+        if !forget(&worker, node, &node_session).await {
+            worker.shared.abandon(node, node_session);
+        }
+        drop(link);
+    });
+}
+
+/// Tells a node to keep a session no longer than its socket; whether it took that.
+async fn forget(worker: &Worker, node: NodeId, node_session: &NodeSessionId) -> bool {
+    let path = format!("/v4/sessions/{node_session}");
+    let body = Some((JSON, &br#"{"resuming":false}"#[..]));
+    let told = request(worker, node, "PATCH", &path, body, SHORT_LIMIT).await;
+    told.is_ok_and(|answer| answer.status == 200)
+}
+
+/// Lists a link's players until the node answers or the link is gone.
+pub(crate) fn list_players(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, link: LinkId) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    spawn(&Rc::clone(&worker), async move {
+        while let Some(route) = entry.link(link) {
+            let path = players_path(&route.node_session);
+            let asked = Instant::now();
+            match request(&worker, route.node, "GET", &path, None, SHORT_LIMIT).await {
+                Ok(answer) if answer.status == 200 => {
+                    let body = answer.body.into();
+                    return tell(&worker, &entry, Input::Players { link, asked, body });
+                }
+                _ => sleep(LIST_AGAIN).await,
+            }
+        }
+    });
+}
+
+/// Asks a link's node for one player. An answer that says nothing of it leaves the doubt.
+pub(crate) fn find_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId, link: LinkId) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    spawn(&Rc::clone(&worker), async move {
+        let Some(route) = entry.link(link) else { return };
+        let path = format!("{}/{}", players_path(&route.node_session), guild.0);
+        let asked = Instant::now();
+        let body = match request(&worker, route.node, "GET", &path, None, SHORT_LIMIT).await {
+            Ok(answer) if answer.status == 200 => Some(answer.body.into()),
+            Ok(answer) if answer.status == 404 => None,
+            _ => return,
+        };
+        let found = Input::PlayerFound {
+            guild,
+            link,
+            asked,
+            body,
+        };
+        tell(&worker, &entry, found);
+    });
+}
+
+/// Waits until no player update of the guild is under way.
+pub(crate) fn await_quiet(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    spawn(&Rc::clone(&worker), async move {
+        let until = Instant::now() + QUIET_LIMIT;
+        while !entry.is_quiet(guild) && Instant::now() < until {
+            sleep(QUIET_LOOK).await;
+        }
+        tell(&worker, &entry, Input::Quiet(guild));
+    });
+}
+
+/// A player to make on a node.
+pub(crate) struct Restoring {
+    pub(crate) guild: GuildId,
+    pub(crate) link: LinkId,
+    pub(crate) ticket: u32,
+    pub(crate) body: Secret,
+    pub(crate) writes: Vec<PluginWrite>,
+}
+
+/// Makes a player on a node, and repeats what was written to plugins' routes below it.
+pub(crate) fn restore(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, restoring: Restoring) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    spawn(&Rc::clone(&worker), async move {
+        let (guild, link, ticket) = (restoring.guild, restoring.link, restoring.ticket);
+        let outcome = match entry.link(link) {
+            Some(route) => restore_on(&worker, &entry, &route, &restoring).await,
+            None => RestoreOutcome::Lost,
+        };
+        let restored = Input::Restored {
+            guild,
+            link,
+            ticket,
+            outcome,
+        };
+        tell(&worker, &entry, restored);
+    });
+}
+
+async fn restore_on(worker: &Worker, entry: &SessionEntry, route: &Route, restoring: &Restoring) -> RestoreOutcome {
+    let path = format!("{}/{}", players_path(&route.node_session), restoring.guild.0);
+    let body = Some((JSON, restoring.body.expose().as_bytes()));
+    let answer = match request(worker, route.node, "PATCH", &path, body, RESTORE_LIMIT).await {
+        Ok(answer) if answer.status == 200 => answer,
+        Ok(answer) => {
+            let name = &worker.pool(route.node).node.name;
+            tracing::warn!(session = %entry.id, guild = restoring.guild.0, node = %name, status = answer.status, "a node refused a player");
+            return RestoreOutcome::Refused(answer.status);
+        }
+        Err(_) => return RestoreOutcome::Lost,
+    };
+    for write in &restoring.writes {
+        let path = format!("{path}{}", write.path);
+        let kind = write.content_type.as_deref().unwrap_or(JSON);
+        let body = (!write.body.is_empty()).then_some((kind, &*write.body));
+        let method = match &*write.method {
+            "PUT" => "PUT",
+            "POST" => "POST",
+            _ => "PATCH",
+        };
+        // A plugin that the node does not have is no reason to stop the music.
+        request(worker, route.node, method, &path, body, SHORT_LIMIT).await.ok();
+    }
+    RestoreOutcome::Done(answer.body.into())
+}
+
+/// Destroys what a player left on a node, as long as the link to it is there.
+pub(crate) fn destroy_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId, link: LinkId) {
+    let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
+    spawn(&Rc::clone(&worker), async move {
+        while let Some(route) = entry.link(link) {
+            let path = format!("{}/{}", players_path(&route.node_session), guild.0);
+            let answer = request(&worker, route.node, "DELETE", &path, None, SHORT_LIMIT).await;
+            if answer.is_ok_and(|answer| answer.status == 204) {
+                break;
+            }
+            sleep(LIST_AGAIN).await;
+        }
+        tell(&worker, &entry, Input::Destroyed { guild, link });
+    });
+}
+
+/// Ends a node session that was left without a word: one that the node believes to be connected still, or one that it
+/// has parked.
+pub(crate) fn clean_up(worker: &Rc<Worker>, orphan: Orphan) {
+    let worker = Rc::clone(worker);
+    spawn(&Rc::clone(&worker), async move {
+        let name = Arc::clone(&worker.pool(orphan.node).node.name);
+        if try_clean_up(&worker, &orphan).await.is_ok() {
+            tracing::debug!(node = %name, session = %orphan.node_session, "a session that was left is cleaned up");
+        } else {
+            worker.shared.put_back(orphan);
+        }
+    });
+}
+
+async fn try_clean_up(worker: &Rc<Worker>, orphan: &Orphan) -> Result<(), LinkLoss> {
+    let (node, node_session) = (orphan.node, &orphan.node_session);
+    if forget(worker, node, node_session).await {
+        destroy_all(worker, node, node_session).await;
+        return Ok(());
+    }
+    let up = dial_link(worker, node, "User-Id: 1\r\n".to_owned(), Some(node_session)).await?;
+    // Its own end comes with the socket's; a new session that the node opened instead goes the same way.
+    if up.resumed && !forget(worker, node, node_session).await {
+        return Err(LinkLoss::Broken);
+    }
+    Ok(())
+}
+
+async fn destroy_all(worker: &Worker, node: NodeId, node_session: &NodeSessionId) {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Player {
+        guild_id: GuildId,
+    }
+    let path = players_path(node_session);
+    let Ok(listed) = request(worker, node, "GET", &path, None, SHORT_LIMIT).await else {
+        return;
+    };
+    for player in serde_json::from_slice::<Vec<Player>>(&listed.body).unwrap_or_default() {
+        let path = format!("{path}/{}", player.guild_id.0);
+        request(worker, node, "DELETE", &path, None, SHORT_LIMIT).await.ok();
+    }
+}
+
+/// Looks whether a silent node answers at all.
+pub(crate) fn check_node(worker: &Rc<Worker>, node: NodeId, limit: Duration) {
+    let worker = Rc::clone(worker);
+    spawn(&Rc::clone(&worker), async move {
+        let answered = request(&worker, node, "GET", "/version", None, limit).await.is_ok();
+        let pool = worker.pool(node);
+        pool.checked(answered);
+        if !answered {
+            tracing::info!(node = %pool.node.name, "a node with players answers nothing any more");
+            worker.node_silent(node);
+        }
+    });
+}
