@@ -3,6 +3,7 @@
 //! (`lavalink_protocol::envelope`).
 //!
 //! - [`machine`]: the life of a session, of its links and of its players' moves.
+//! - [`inflight`]: whether an update whose answer was lost has taken effect.
 //! - [`links`]: the links, each to one node.
 //! - [`players`]: which guilds have a player, and on which link.
 //! - [`shadow`], [`writes`]: what is known of each player, so that another node can take it.
@@ -10,6 +11,7 @@
 //! - [`orphans`]: node sessions that were left without a word, to be cleaned up later.
 //! - [`resume`]: the bounded queue while the client is away.
 
+pub mod inflight;
 pub mod links;
 pub mod machine;
 pub mod migration;

@@ -1,6 +1,7 @@
 //! One client connection: requests read one after the other, each decided by `service`, carried out, and the connection
 //! kept, closed, or handed to a WebSocket task.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,18 +9,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use crate::access::{Line, Outcome};
 use crate::error::{ProxyError, Reason};
 use crate::respond;
 use crate::rest::body::BodyLeft;
 use crate::rest::forward::{Failed, Forward};
-use crate::service::{self, After, Next, Step};
+use crate::rest::player;
+use crate::service::{self, Answered, Next, Step};
 use crate::session;
 use crate::transport::Stream;
 use crate::transport::deadline::Deadline;
 use crate::usage::{ConnectionRecord, Ended};
-use crate::worker::{Ask, Mailbox, Stop, Worker};
+use crate::worker::{Mailbox, Stop, Worker};
 
 /// After a refusal, this much of what the client still sends is read and thrown away, so that closing does not destroy
 /// the answer on its way.
@@ -183,6 +186,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
     let id = client.record.id;
     let mailbox = worker.connection_opened(id);
     client.deadline.set(worker.shared.config.header_timeout);
+    // Since when the next request has been waiting for its session.
+    let mut waiting: Option<Instant> = None;
     loop {
         let Some((next, line)) = poll_fn(|cx| poll_next(cx, &worker, &mut client, &mailbox)).await else {
             break;
@@ -204,7 +209,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
                 log_own(&worker, &client, line, &bytes, refused);
                 kept
             }
-            Next::Forward(forward, after) => forward_one(&worker, &mut client, *forward, after, line).await,
+            Next::Forward(forward) => forward_one(&worker, &mut client, *forward, line).await,
+            Next::Players(players) => {
+                let (answer, refused) = players.answer(&worker).await;
+                let Answered { bytes, close, body } = answer;
+                let kept = respond_with(&worker, &mut client, &bytes, close, body, refused).await;
+                log_own(&worker, &client, line, &bytes, refused);
+                kept
+            }
             Next::Continue => {
                 let limit = worker.shared.config.header_timeout;
                 match client.write(CONTINUE, limit).await {
@@ -216,9 +228,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
                 }
                 continue;
             }
-            Next::Settle(settle) => match settle.wait(&worker).await {
+            Next::Settle(settle) => match settle.wait(&worker, *waiting.get_or_insert_with(Instant::now)).await {
                 // The request, still unread, is looked at once more now that its session knows where it belongs.
-                None => Kept::Yes,
+                None => {
+                    client.deadline.set(worker.shared.config.header_timeout);
+                    continue;
+                }
                 Some((refusal, reason)) => {
                     client.record.traffic.requests.add(1);
                     let body = BodyLeft::UntilClose;
@@ -228,6 +243,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
                 }
             },
         };
+        waiting = None;
         match kept {
             Kept::Yes if worker.is_stopping() => {
                 client.record.ends(Ended::Shutdown);
@@ -294,14 +310,11 @@ fn log_own(worker: &Worker, client: &Client, line: Option<Box<Line>>, answer: &[
     }
 }
 
-async fn forward_one(
-    worker: &Rc<Worker>,
-    client: &mut Client,
-    mut forward: Forward,
-    after: Option<After>,
-    line: Option<Box<Line>>,
-) -> Kept {
-    let done = forward.run(worker, client).await;
+async fn forward_one(worker: &Rc<Worker>, client: &mut Client, mut forward: Forward, line: Option<Box<Line>>) -> Kept {
+    let done = match forward.player {
+        None => forward.run(worker, client, &Cell::new(false)).await,
+        Some(_) => player::run(&mut forward, worker, client).await,
+    };
     let mut outcome = Outcome {
         status: forward.answered,
         node: Some(forward.node),
@@ -309,18 +322,13 @@ async fn forward_one(
         reason: None,
     };
     let kept = match done {
-        Ok(served) => {
-            if let Some(after) = after {
-                note(worker, &after, served.status);
+        Ok(served) => match served.keep_alive {
+            true => Kept::Yes,
+            false => {
+                client.record.ends(last_answer(worker));
+                client.closed_after(forward.body)
             }
-            match served.keep_alive {
-                true => Kept::Yes,
-                false => {
-                    client.record.ends(last_answer(worker));
-                    client.closed_after(forward.body)
-                }
-            }
-        }
+        },
         Err(Failed::Midway) => {
             client.record.ends(Ended::AnswerCut);
             Kept::No
@@ -338,16 +346,6 @@ async fn forward_one(
         line.end(&worker.shared, &client.record, outcome);
     }
     kept
-}
-
-/// Tells a session what an answered request did to it.
-fn note(worker: &Worker, after: &After, status: u16) {
-    let ask = match (after.patched, status) {
-        (true, 200) => Ask::PlayerSeen(after.guild),
-        (false, 204) => Ask::PlayerGone(after.guild),
-        _ => return,
-    };
-    worker.ask(&after.session, ask);
 }
 
 /// Reads until the next request is whole and decided; `None` when the connection is over.
@@ -388,7 +386,9 @@ fn poll_next(
             }
             let mut whole = std::mem::take(&mut inbox.bytes);
             whole.extend_from_slice(bytes);
-            if may_be_whole(&whole, bytes.len(), inbox.wanted) || whole.len() > config.max_header_bytes {
+            if may_be_whole(&whole, bytes.len(), inbox.wanted)
+                || (inbox.wanted == 0 && whole.len() > config.max_header_bytes)
+            {
                 return Ok(inbox.decide(worker, record, &whole));
             }
             inbox.bytes = whole;

@@ -250,7 +250,7 @@ impl CloseCause {
 }
 
 /// Names by index, for readers of [`Refusals`].
-const REASONS: [&str; 37] = [
+const REASONS: [&str; 38] = [
     "transfer_coding",
     "http_version",
     "head_too_large",
@@ -288,7 +288,11 @@ const REASONS: [&str; 37] = [
     "close_no_node",
     "body_timeout",
     "handshake_refused",
+    "players_left_out",
 ];
+
+/// A node that did not tell its players in time is left out of a session's list.
+const PLAYERS_LEFT_OUT: usize = 37;
 
 /// Refused requests and closed sockets by reason.
 #[derive(Debug)]
@@ -307,6 +311,10 @@ impl Refusals {
 
     pub(crate) fn count_close(&self, cause: CloseCause) {
         self.0[cause.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_left_out(&self) {
+        self.0[PLAYERS_LEFT_OUT].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every reason with its count.

@@ -1,15 +1,16 @@
 //! The table of contents of a request: read the head, detect the version, authenticate, then say where it goes. All in
 //! one go over the bytes as they were read; nothing here waits.
 
-use std::ops::Range;
+mod session;
+mod wait;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use lavalink_protocol::detect::{self, Binding, Class, Detected, Known, Refusal, Verdict};
 use lavalink_protocol::http::{Framing, RequestHead, header_slots};
-use lavalink_protocol::id::{GuildId, UserId};
+use lavalink_protocol::id::UserId;
 use lavalink_protocol::route::{Method, Route};
 use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
@@ -21,15 +22,16 @@ use crate::local;
 use crate::respond::{self, To};
 use crate::rest::body::BodyLeft;
 use crate::rest::forward::Forward;
-use crate::rest::head::NodeRequest;
-use crate::session::directory::SessionEntry;
+use crate::rest::head::{NodePath, NodeRequest};
+use crate::rest::player::PlayerRequest;
 use crate::session::start::Handshake;
 use crate::shared::Shared;
 use crate::usage::ConnectionRecord;
-use crate::worker::{Ask, Worker};
+use crate::worker::Worker;
 
-/// Bodies that the proxy reads itself are small; larger ones are refused.
-const MAX_READ_BODY: usize = 64 * 1024;
+pub(crate) use session::{AllPlayers, Answered};
+use wait::Awaited;
+pub(crate) use wait::Settle;
 
 /// What to do with the bytes read so far.
 pub(crate) enum Step {
@@ -65,60 +67,15 @@ pub(crate) enum Next {
         refused: Option<Reason>,
     },
     /// Ask a node.
-    Forward(Box<Forward>, Option<After>),
+    Forward(Box<Forward>),
+    /// Ask all nodes of a session for its players.
+    Players(Box<AllPlayers>),
     /// Become a WebSocket.
     Handshake(Box<Handshake>),
     /// Let a session settle, then decide anew.
     Settle(Settle),
     /// Tell the client to send its body, then read on.
     Continue,
-}
-
-/// What a session must learn when a request to its player was answered.
-pub(crate) struct After {
-    pub(crate) session: Arc<SessionEntry>,
-    pub(crate) guild: GuildId,
-    /// A PATCH, else a DELETE.
-    pub(crate) patched: bool,
-}
-
-/// A session whose version was undecided until this request told it.
-pub(crate) struct Settle {
-    session: Arc<SessionEntry>,
-    bind: Class,
-    /// The path as the client sent it, and whether the request was a HEAD; for the error object.
-    path: Box<str>,
-    head_only: bool,
-}
-
-/// How long a request waits for its session to settle before it is refused.
-const SETTLE_LIMIT: Duration = Duration::from_secs(5);
-
-impl Settle {
-    /// Waits until the session settled or ended, for the request to be decided on anew; else the answer to give.
-    pub(crate) async fn wait(self, worker: &Worker) -> Option<(Vec<u8>, Reason)> {
-        let changed = self.session.changed.notified();
-        // A session that ended after it was looked up has nobody left to say that it changed.
-        if self.session.route().is_some() || worker.shared.directory.get(self.session.id.as_str()).is_none() {
-            return None;
-        }
-        worker.ask(&self.session, Ask::Bind(self.bind));
-        match tokio::time::timeout(SETTLE_LIMIT, changed).await {
-            Ok(()) => None,
-            Err(_) => Some(self.refusal(worker)),
-        }
-    }
-
-    fn refusal(&self, worker: &Worker) -> (Vec<u8>, Reason) {
-        let to = To {
-            class: self.bind,
-            path: &self.path,
-            keep_alive: false,
-            head_only: self.head_only,
-        };
-        let (bytes, answer) = refusal(worker, &ProxyError::NodeTimeout, to);
-        (bytes, answer.reason())
-    }
 }
 
 /// An answer to a request that was never read as one.
@@ -429,7 +386,7 @@ impl<'r> Request<'r> {
             _ => None,
         };
         let node = self.shared.choose_request(class, source, tenant.nodes.as_deref())?;
-        self.forward(class, tenant, &detected.path, node, true, None)
+        self.forward(class, tenant, NodePath::plain(&detected.path), node, true, None)
     }
 
     /// A length over the limit is refused by its announcement; chunks are counted as they come.
@@ -480,127 +437,7 @@ impl<'r> Request<'r> {
             .evidence
             .or_else(|| lavalink_protocol::late::evidence_from_body(&route, self.rest))
             .or_else(|| detected.session.as_ref().map(|_| detected.class))?;
-        Some(self.settle(session, told))
-    }
-
-    fn settle(&self, session: Arc<SessionEntry>, bind: Class) -> Settle {
-        Settle {
-            session,
-            bind,
-            path: self.path.into(),
-            head_only: self.method == Method::Head,
-        }
-    }
-
-    fn of_session(
-        &self,
-        detected: &Detected<'_>,
-        class: Class,
-        tenant: &Arc<Tenant>,
-        range: Range<usize>,
-    ) -> Result<(Next, usize), Halt> {
-        let id = &detected.path[range.clone()];
-        // As in Lavalink, a session whose client is away does not exist for requests either.
-        let reachable = |entry: &Arc<SessionEntry>| entry.tenant == tenant.id && !entry.is_parked();
-        let entry = self.shared.directory.get(id).filter(reachable);
-        let entry = entry.ok_or(ProxyError::SessionNotFound)?;
-        let route = detected.route();
-        if class == Class::V4 && matches!(route, Route::Session { .. }) {
-            return self.update_session(&entry, class);
-        }
-        let routed = entry.with_route(|to| (to.node, replace(&detected.path, range, to.node_session.as_str())));
-        let (node, path) = match (routed, entry.class()) {
-            (Some(routed), _) => routed,
-            // An earlier request has told its version, and its link is being opened. (A legacy node gives it no id.)
-            (None, Some(bind @ (Class::V4 | Class::V3))) => {
-                return Ok((Next::Settle(self.settle(entry, bind)), 0));
-            }
-            (None, _) => return Err(ProxyError::SessionNotFound.into()),
-        };
-        let after = self.after(&route, &entry);
-        if let (Route::Session { .. }, Some(body)) = (&route, self.whole_body()) {
-            self.remember_key(tenant, body, node);
-        }
-        self.forward(class, tenant, &path, node, false, after)
-    }
-
-    fn after(&self, route: &Route<'_>, entry: &Arc<SessionEntry>) -> Option<After> {
-        let Route::Player { guild, .. } = route else {
-            return None;
-        };
-        let patched = match self.method {
-            Method::Patch => true,
-            Method::Delete => false,
-            _ => return None,
-        };
-        Some(After {
-            session: Arc::clone(entry),
-            guild: guild.parse().ok()?,
-            patched,
-        })
-    }
-
-    /// The proxy owns resuming, so a v4 session update is its to answer.
-    fn update_session(&self, entry: &Arc<SessionEntry>, class: Class) -> Result<(Next, usize), Halt> {
-        let length = match self.head.framing {
-            Framing::Length(length) if length <= MAX_READ_BODY as u64 => length as usize,
-            Framing::None => 0,
-            Framing::Chunked => return self.update_session_chunked(entry, class),
-            _ => return Err(ProxyError::BodyTooLarge.into()),
-        };
-        let body = self.rest.get(..length).ok_or(Halt::Body(length))?;
-        self.answer_session_update(entry, class, body, length)
-    }
-
-    fn update_session_chunked(&self, entry: &Arc<SessionEntry>, class: Class) -> Result<(Next, usize), Halt> {
-        let mut walker = lavalink_protocol::http::ChunkWalker::default();
-        let mut body = Vec::new();
-        let used = walker
-            .walk_payload(self.rest, |piece| body.extend_from_slice(piece))
-            .map_err(|_| ProxyError::BadBody)?;
-        // Measured as it came: extensions of chunks take memory too, until the body is whole.
-        if used > MAX_READ_BODY {
-            return Err(ProxyError::BodyTooLarge.into());
-        }
-        if !walker.is_done() {
-            return Err(Halt::Body(self.rest.len() + 1));
-        }
-        self.answer_session_update(entry, class, &body, used)
-    }
-
-    fn answer_session_update(
-        &self,
-        entry: &Arc<SessionEntry>,
-        class: Class,
-        body: &[u8],
-        used: usize,
-    ) -> Result<(Next, usize), Halt> {
-        let bytes = local::update_session(entry, body, self.to(class, self.keep_alive))?;
-        Ok((
-            Next::Respond {
-                bytes,
-                close: !self.keep_alive,
-                body: BodyLeft::Length(0),
-                refused: None,
-            },
-            used,
-        ))
-    }
-
-    /// A v3 client names the key it will resume by: its next handshake must reach the same node.
-    fn remember_key(&self, tenant: &Tenant, body: &[u8], node: NodeId) {
-        if let Ok(update) = lavalink_protocol::message::V3SessionUpdate::read(body)
-            && let Some(Some(key)) = update.resuming_key
-        {
-            crate::shared::lock(&self.shared.resume_keys).remember(tenant.id, &key, node);
-        }
-    }
-
-    fn whole_body(&self) -> Option<&'r [u8]> {
-        match self.head.framing {
-            Framing::Length(length) => self.rest.get(..usize::try_from(length).ok()?),
-            _ => None,
-        }
+        Some(self.settle(session, detected.class, Awaited::Link(told)))
     }
 
     /// A route that changes a whole node: only for tenants that may, and only to the one node they name.
@@ -608,17 +445,24 @@ impl<'r> Request<'r> {
         let node = local::administered_node(self.shared, self.head, tenant).ok_or(ProxyError::NodeAdministration)?;
         self.label(tenant, detected.class);
         self.check_length()?;
-        self.forward(detected.class, tenant, &detected.path, node, false, None)
+        self.forward(
+            detected.class,
+            tenant,
+            NodePath::plain(&detected.path),
+            node,
+            false,
+            None,
+        )
     }
 
     fn forward(
         &self,
         class: Class,
         tenant: &Arc<Tenant>,
-        path: &str,
+        path: NodePath<'_>,
         node: NodeId,
         any_node: bool,
-        after: Option<After>,
+        player: Option<PlayerRequest>,
     ) -> Result<(Next, usize), Halt> {
         let mut body = BodyLeft::new(self.head.framing);
         let here = body.take(self.rest).map_err(|_| ProxyError::BadBody)?;
@@ -627,7 +471,7 @@ impl<'r> Request<'r> {
         }
         let target = &self.shared.nodes[usize::from(node.0)];
         let mut request = NodeRequest::new(self.head, path, self.query, target);
-        request.bytes.extend_from_slice(&self.rest[..here]);
+        request.push_body(&self.rest[..here]);
         let forward = Forward {
             request,
             body,
@@ -643,8 +487,9 @@ impl<'r> Request<'r> {
             path: self.path.into(),
             answered: None,
             retried: false,
+            player,
         };
-        Ok((Next::Forward(Box::new(forward), after), here))
+        Ok((Next::Forward(Box::new(forward)), here))
     }
 }
 
@@ -695,14 +540,6 @@ fn load_source(query: &str) -> Option<&str> {
     let prefix = &identifier[..end];
     let known = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (known && !matches!(prefix, "http" | "https")).then_some(prefix)
-}
-
-fn replace(path: &str, range: Range<usize>, with: &str) -> String {
-    let mut out = String::with_capacity(path.len() - range.len() + with.len());
-    out.push_str(&path[..range.start]);
-    out.push_str(with);
-    out.push_str(&path[range.end..]);
-    out
 }
 
 #[cfg(test)]

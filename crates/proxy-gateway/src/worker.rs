@@ -51,10 +51,6 @@ pub(crate) enum WorkerMessage {
 
 /// What a session is asked by requests, other workers and the operator.
 pub(crate) enum Ask {
-    /// A player exists on the session's node.
-    PlayerSeen(GuildId),
-    /// A player is gone.
-    PlayerGone(GuildId),
     /// An errand is done, or a request was answered.
     Tell(Box<Input>),
     /// A player is to be made and has no node yet.

@@ -3,6 +3,7 @@
 //! The answer's head and the first of its body leave in one write, straight from the buffer they were read into; bytes
 //! are copied only when the client's socket is full. Nothing is read from a side while the other cannot take it.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use tokio::io::AsyncWrite;
 
 use super::body::BodyLeft;
 use super::head::{NodeRequest, write_response};
+use super::player::{MAX_PLAYER_BODY, PlayerRequest, is_session_gone};
 use super::pool::{NodeConnection, NodePool};
 use crate::connection::{CONTINUE, Client, Piece};
 use crate::error::ProxyError;
@@ -60,6 +62,8 @@ pub(crate) struct Forward {
     pub(crate) answered: Option<u16>,
     /// Another node had failed it before.
     pub(crate) retried: bool,
+    /// It is for a session's player.
+    pub(crate) player: Option<PlayerRequest>,
 }
 
 /// A finished exchange.
@@ -108,13 +112,18 @@ impl Forward {
         }
     }
 
-    /// Carries the request out.
-    pub(crate) async fn run(&mut self, worker: &Rc<Worker>, client: &mut Client) -> Result<Served, Failed> {
+    /// Carries the request out. `answering` is set once an answer has come that the client gets.
+    pub(crate) async fn run(
+        &mut self,
+        worker: &Rc<Worker>,
+        client: &mut Client,
+        answering: &Cell<bool>,
+    ) -> Result<Served, Failed> {
         let mut fresh = false;
         loop {
             let pool = worker.pool(self.node);
             let under_way = pool.node.gauges.request();
-            let attempt = self.attempt(worker, client, &pool, fresh).await;
+            let attempt = self.attempt(worker, client, &pool, fresh, answering).await;
             drop(under_way);
             let error = match attempt {
                 Attempt::Served(served) => {
@@ -148,7 +157,14 @@ impl Forward {
         }
     }
 
-    async fn attempt(&mut self, worker: &Rc<Worker>, client: &mut Client, pool: &NodePool, fresh: bool) -> Attempt {
+    async fn attempt(
+        &mut self,
+        worker: &Rc<Worker>,
+        client: &mut Client,
+        pool: &NodePool,
+        fresh: bool,
+        answering: &Cell<bool>,
+    ) -> Attempt {
         let limit = worker.shared.config.connect_timeout;
         let taken = if fresh {
             pool.dial(limit).await
@@ -176,16 +192,17 @@ impl Forward {
             }
             client.deadline.set(idle);
         }
-        let mut relay = Relay::new(self, worker);
-        let outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream, &mut early)).await;
+        let mut relay = Relay::new(self, worker, answering);
+        let mut outcome = poll_fn(|cx| relay.poll_head(cx, client, &mut node.stream, &mut early)).await;
         if relay.status != 0 {
             pool.ledger.rest.answered(relay.status);
         }
+        if outcome.is_ok() && relay.held.is_some() {
+            outcome = poll_fn(|cx| relay.poll_held(cx, client, &mut node.stream, idle)).await;
+        }
         match outcome {
-            Ok(()) => {
-                client.record.traffic.answered(relay.status);
-                self.answered = Some(relay.status);
-            }
+            Ok(()) => client.record.traffic.answered(relay.status),
+            Err(HeadFailure::NoSession) => return Attempt::Failed(ProxyError::SessionNotFound.into()),
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);
@@ -195,13 +212,18 @@ impl Forward {
         }
         match poll_fn(|cx| relay.poll_rest(cx, client, &mut node.stream, idle)).await {
             Ok(()) => {}
-            Err(_) => return Attempt::Failed(Failed::Midway),
+            Err(_) => {
+                self.answered = Some(relay.status);
+                return Attempt::Failed(Failed::Midway);
+            }
         }
         let served = Served {
             status: relay.status,
             keep_alive: relay.client_keeps,
         };
-        if relay.node_keeps {
+        let node_keeps = relay.node_keeps;
+        self.answered = Some(served.status);
+        if node_keeps {
             pool.put(node.stream);
         }
         Attempt::Served(served)
@@ -325,6 +347,16 @@ enum HeadFailure {
     Unreadable,
     /// The client does not take it.
     Client,
+    /// The node does not know the session any more; nothing of it was passed on.
+    NoSession,
+}
+
+/// An answer that is read whole before the client gets any of it. It stands in what waits for the client.
+struct Held {
+    /// Where its body begins there.
+    from: usize,
+    /// Its chunks are still in chunks.
+    chunked: bool,
 }
 
 /// The answer on its way from a node to a client.
@@ -336,6 +368,11 @@ struct Relay<'w> {
     keep_alive: bool,
     /// Of the request's body nothing is missing: else neither connection can carry another request.
     body_sent: bool,
+    /// What the session learns of the answer.
+    player: Option<&'w mut PlayerRequest>,
+    held: Option<Held>,
+    /// The client gets this answer.
+    answering: &'w Cell<bool>,
     /// Something came from the node.
     heard: bool,
     /// An unfinished head.
@@ -352,7 +389,7 @@ struct Relay<'w> {
 }
 
 impl<'w> Relay<'w> {
-    fn new(forward: &Forward, worker: &'w Worker) -> Self {
+    fn new(forward: &'w mut Forward, worker: &'w Worker, answering: &'w Cell<bool>) -> Self {
         Self {
             worker,
             class: forward.class,
@@ -360,6 +397,9 @@ impl<'w> Relay<'w> {
             old_client: forward.old_client,
             keep_alive: forward.keep_alive,
             body_sent: forward.body.is_done(),
+            player: forward.player.as_mut(),
+            held: None,
+            answering,
             heard: false,
             partial: Vec::new(),
             pending: Vec::new(),
@@ -467,8 +507,88 @@ impl<'w> Relay<'w> {
         write_response(&mut out, head, framing, !self.client_keeps, api);
         let body = self.left.take(rest).map_err(|_| HeadFailure::Unreadable)?;
         self.node_keeps &= body == rest.len();
+        if self.player.as_ref().is_some_and(|player| player.holds(head.status)) {
+            let chunked = head.framing == Framing::Chunked;
+            if !self.left.is_done() {
+                let from = out.len();
+                self.extend(&mut out, &rest[..body])
+                    .map_err(|_| HeadFailure::Unreadable)?;
+                self.pending = out;
+                let chunked = chunked && self.unchunk.is_none();
+                self.held = Some(Held { from, chunked });
+                return Ok(());
+            }
+            self.tell(&rest[..body], chunked)?;
+        }
+        self.answering.set(true);
         self.write_first(cx, &mut client.stream, out, &rest[..body])
             .map_err(|_| HeadFailure::Client)
+    }
+
+    /// Tells the session of an answer whose whole body this is.
+    fn tell(&mut self, body: &[u8], chunked: bool) -> Result<(), HeadFailure> {
+        let mut payload = Vec::new();
+        let body = if chunked {
+            let walked = ChunkWalker::default().walk_payload(body, |piece| payload.extend_from_slice(piece));
+            walked.map_err(|_| HeadFailure::Unreadable)?;
+            &payload
+        } else {
+            body
+        };
+        if self.status == 404 && is_session_gone(body) {
+            return Err(HeadFailure::NoSession);
+        }
+        if let Some(player) = &mut self.player {
+            player.answered(self.worker, self.status, body);
+        }
+        Ok(())
+    }
+
+    /// Reads a held answer to its end, or until it is too long to be held. The client has nothing of it yet, so the
+    /// request is not over if the node fails.
+    fn poll_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        node: &mut Stream,
+        idle: std::time::Duration,
+    ) -> Poll<Result<(), HeadFailure>> {
+        loop {
+            let Some(Held { from, chunked }) = self.held else {
+                return Poll::Ready(Ok(()));
+            };
+            if self.left.is_done() {
+                self.held = None;
+                let held = std::mem::take(&mut self.pending);
+                let told = self.tell(&held[from..], chunked);
+                self.pending = held;
+                self.answering.set(told.is_ok());
+                return Poll::Ready(told);
+            }
+            if self.pending.len() - from > MAX_PLAYER_BODY {
+                self.held = None;
+                if let Some(player) = &mut self.player {
+                    player.too_long(self.worker);
+                }
+                self.answering.set(true);
+                return Poll::Ready(Ok(()));
+            }
+            let polled = node.poll_read_scratch(cx, |cx, bytes| self.pass_body(cx, &mut client.stream, bytes));
+            match polled {
+                Poll::Ready(Ok(Ok(true))) => client.deadline.set(idle),
+                Poll::Ready(Ok(Ok(false))) if matches!(self.left, BodyLeft::UntilClose) => {
+                    self.left = BodyLeft::Length(0);
+                }
+                Poll::Ready(Ok(Ok(false))) => {
+                    return Poll::Ready(Err(HeadFailure::Unreadable));
+                }
+                Poll::Ready(Ok(Err(_)) | Err(_)) => return Poll::Ready(Err(HeadFailure::Unreadable)),
+                Poll::Pending => {
+                    let late = || HeadFailure::Lost(io::ErrorKind::TimedOut.into());
+                    return client.deadline.poll(cx).map(|()| Err(late()));
+                }
+            }
+        }
     }
 
     /// Head and first body bytes in one write where the socket allows it.
@@ -559,7 +679,12 @@ impl<'w> Relay<'w> {
             .take(bytes)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         self.node_keeps &= body == bytes.len();
-        if self.unchunk.is_some() {
+        if self.held.is_some() {
+            let mut pending = std::mem::take(&mut self.pending);
+            let extended = self.extend(&mut pending, &bytes[..body]);
+            self.pending = pending;
+            extended?;
+        } else if self.unchunk.is_some() {
             let mut out = Vec::new();
             self.extend(&mut out, &bytes[..body])?;
             self.write_or_keep(cx, client, &out)?;

@@ -1,5 +1,7 @@
 //! Heads as they are passed on: hop-by-hop lines dropped, body framing written anew, password and host the node's own.
 
+use std::ops::Range;
+
 use lavalink_protocol::http::{Framing, HeaderName, RequestHead, ResponseHead, tokens};
 
 use crate::node::Node;
@@ -9,17 +11,53 @@ use crate::node::Node;
 pub(crate) struct NodeRequest {
     /// Request line, the node's own fields, the client's fields, the empty line, and what of the body is here already.
     pub(crate) bytes: Vec<u8>,
+    /// Where the node's session id stands in the path; empty in the path of no session.
+    session: Range<usize>,
     /// Where the node's own fields stand in `bytes`.
-    own: std::ops::Range<usize>,
+    own: Range<usize>,
+    /// How much of the end of `bytes` is body.
+    body: usize,
+}
+
+/// A path for a node, in three parts of which the middle one is the node's session id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodePath<'a> {
+    pub(crate) before: &'a str,
+    pub(crate) session: &'a str,
+    pub(crate) after: &'a str,
+}
+
+impl<'a> NodePath<'a> {
+    /// A path that names no session, or keeps the client's word for it.
+    pub(crate) fn plain(path: &'a str) -> Self {
+        Self {
+            before: path,
+            session: "",
+            after: "",
+        }
+    }
+
+    /// `path` with the node's session in place of `range`.
+    pub(crate) fn of_session(path: &'a str, range: Range<usize>, session: &'a str) -> Self {
+        Self {
+            before: &path[..range.start],
+            session,
+            after: &path[range.end..],
+        }
+    }
 }
 
 impl NodeRequest {
     /// The head of `request` for `node`, with `path` in place of the client's and the raw query kept byte for byte.
-    pub(crate) fn new(request: &RequestHead<'_>, path: &str, query: Option<&str>, node: &Node) -> Self {
+    pub(crate) fn new(request: &RequestHead<'_>, path: NodePath<'_>, query: Option<&str>, node: &Node) -> Self {
         let mut out = Vec::with_capacity(request.len + node.own_fields.len() + 64);
         out.extend_from_slice(request.method.as_bytes());
         out.push(b' ');
-        out.extend_from_slice(path.as_bytes());
+        out.extend_from_slice(path.before.as_bytes());
+        let start = out.len();
+        out.extend_from_slice(path.session.as_bytes());
+        let session = start..out.len();
+        out.extend_from_slice(path.after.as_bytes());
         if let Some(query) = query {
             out.push(b'?');
             out.extend_from_slice(query.as_bytes());
@@ -31,7 +69,23 @@ impl NodeRequest {
         push_client_fields(&mut out, request, |_| false);
         push_framing(&mut out, request.framing);
         out.extend_from_slice(b"\r\n");
-        Self { bytes: out, own }
+        Self {
+            bytes: out,
+            session,
+            own,
+            body: 0,
+        }
+    }
+
+    /// Adds what of the body is here.
+    pub(crate) fn push_body(&mut self, body: &[u8]) {
+        self.bytes.extend_from_slice(body);
+        self.body += body.len();
+    }
+
+    /// What of the body was here, framed as it came.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.bytes[self.bytes.len() - self.body..]
     }
 
     /// Addresses the same request to another node.
@@ -39,6 +93,16 @@ impl NodeRequest {
         let start = self.own.start;
         self.bytes.splice(self.own.clone(), node.own_fields.iter().copied());
         self.own = start..start + node.own_fields.len();
+    }
+
+    /// Addresses the same request to another session, of another node perhaps.
+    pub(crate) fn readdress_session(&mut self, node: &Node, session: &str) {
+        self.readdress(node);
+        let start = self.session.start;
+        self.bytes.splice(self.session.clone(), session.bytes());
+        let own = self.own.start - self.session.len() + session.len();
+        self.session = start..start + session.len();
+        self.own = own..own + node.own_fields.len();
     }
 }
 

@@ -4,4 +4,6 @@ pub(crate) mod ask;
 pub(crate) mod body;
 pub(crate) mod forward;
 pub(crate) mod head;
+pub(crate) mod player;
+pub(crate) mod players;
 pub(crate) mod pool;

@@ -23,7 +23,7 @@ use lavalink_protocol::ws::{self, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
 use proxy_core::session::links::LinkId;
-use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, Machine, Placed, Route};
+use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, Machine, Placed};
 use proxy_core::session::resume::ResumeQueue;
 
 use super::around::Around;
@@ -359,11 +359,6 @@ impl Session {
 
     fn take_ask(&mut self, cx: &mut Context<'_>, ask: Ask) {
         match ask {
-            Ask::PlayerSeen(guild) => self.player_seen(guild),
-            Ask::PlayerGone(guild) => {
-                let link = self.machine.players().link_of(guild).unwrap_or(LinkId(0));
-                self.handle(Input::PlayerGone { guild, link });
-            }
             Ask::Tell(input) => self.handle(*input),
             Ask::Place { guild, endpoint, reply } => {
                 // Whoever asked may have lost patience.
@@ -377,13 +372,6 @@ impl Session {
             Ask::Shutdown => {}
             Ask::Message(message) => self.send_text(&message),
             Ask::Resume(returning) => self.take_back(cx, *returning),
-        }
-    }
-
-    /// A player update was answered, and its body was not read: the node is asked what became of the player.
-    fn player_seen(&mut self, guild: GuildId) {
-        if let Route::Link(link) = self.machine.route(guild) {
-            self.handle(Input::PlayerDoubted { guild, link });
         }
     }
 

@@ -6,6 +6,7 @@
 mod clients;
 mod losses;
 mod planned;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
