@@ -377,8 +377,9 @@ impl Shadow {
         Needs {
             source: self
                 .track_object()
-                .map(|track| track.info.source_name.into())
-                .filter(|source: &Box<str>| !source.is_empty()),
+                .map(|track| track.info.source_name)
+                .filter(|source| !source.is_empty())
+                .map(Into::into),
             lacks_channel: voice.as_ref().is_some_and(blank),
             endpoint: voice.map(|voice| voice.endpoint.into()),
         }

@@ -54,7 +54,11 @@ pub(crate) struct Session {
     caller: Caller,
     base: bool,
     side: Option<Box<ClientSide>>,
-    /// The links whose sockets are there.
+    /// The links whose sockets are there. Boxed: most sessions have one, and it is handed from room to room.
+    #[expect(
+        clippy::vec_box,
+        reason = "a link is large, and its place in memory is kept while others come and go"
+    )]
     links: Vec<Box<LinkSide>>,
     asks: Rc<Mailbox<Ask>>,
     /// A client that resumes: its 101 is written, its `ready` waits for [`READY_DELAY`].

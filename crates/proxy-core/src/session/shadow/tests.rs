@@ -20,7 +20,7 @@ fn track(identifier: &str, length: i64) -> Value {
     })
 }
 
-fn player(track: Value, position: i64) -> Value {
+fn player(track: &Value, position: i64) -> Value {
     json!({
         "guildId": "7", "track": track, "volume": 80, "paused": false,
         "state": {"time": 1, "position": position, "connected": true, "ping": 5},
@@ -40,7 +40,7 @@ fn asked(body: &str) -> Asked {
 /// A player of track `a`, 100 s long, at 10 s, played at double speed.
 fn playing(now: Instant) -> Shadow {
     let body = r#"{"track":{"encoded":"enc-a"},"endTime":90000}"#;
-    Shadow::new(&asked(body), &bytes(&player(track("a", 100_000), 10_000)), now).unwrap()
+    Shadow::new(&asked(body), &bytes(&player(&track("a", 100_000), 10_000)), now).unwrap()
 }
 
 fn restored(shadow: &Shadow, now: Instant) -> Value {
@@ -111,11 +111,11 @@ fn a_position_moves_only_while_the_track_plays() {
         33_000,
         "voice is not connected"
     );
-    let mut paused = player(track("a", 100_000), 4_000);
+    let mut paused = player(&track("a", 100_000), 4_000);
     paused["paused"] = json!(true);
     shadow.follow(&Asked::default(), &bytes(&paused), later);
     assert_eq!(shadow.position(later + Duration::from_secs(60)), 4_000, "paused");
-    let mut idle = player(Value::Null, 0);
+    let mut idle = player(&Value::Null, 0);
     idle["voice"] = json!({"token": "", "endpoint": "", "sessionId": "", "channelId": null});
     shadow.follow(&asked(r#"{"encodedTrack":null}"#), &bytes(&idle), later);
     assert_eq!(
@@ -128,7 +128,7 @@ fn a_position_moves_only_while_the_track_plays() {
 #[test]
 fn an_end_marker_lives_as_long_as_its_track() {
     let now = Instant::now();
-    let same = bytes(&player(track("a", 100_000), 10_000));
+    let same = bytes(&player(&track("a", 100_000), 10_000));
     let end = |shadow: &Shadow| restored(shadow, now)["endTime"].clone();
     let mut shadow = playing(now);
     shadow.follow(&asked(r#"{"volume":1,"endTime":null}"#), &same, now);
@@ -149,7 +149,7 @@ fn an_end_marker_lives_as_long_as_its_track() {
     assert_eq!(end(&shadow), json!(80_000), "the track was not replaced");
     shadow.follow(
         &asked(r#"{"track":{"encoded":"enc-b"}}"#),
-        &bytes(&player(track("b", 50_000), 0)),
+        &bytes(&player(&track("b", 50_000), 0)),
         now,
     );
     assert_eq!(end(&shadow), Value::Null);
@@ -162,7 +162,7 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
     let (a, b) = (track("a", 100_000), track("b", 50_000));
     let replaced = event("TrackEndEvent", &a, &json!({"reason": "replaced"}));
     let started = event("TrackStartEvent", &b, &json!({}));
-    let answer = bytes(&player(b.clone(), 0));
+    let answer = bytes(&player(&b, 0));
     let play_b = asked(r#"{"track":{"encoded":"enc-b"},"endTime":40000}"#);
 
     let mut events_first = playing(now);
@@ -209,16 +209,16 @@ fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
             .collect::<Vec<_>>()
     };
     let soon = now + Duration::from_secs(1);
-    assert!(told(player(track("a", 100_000), 12_000), soon).is_empty());
+    assert!(told(player(&track("a", 100_000), 12_000), soon).is_empty());
     let lost = r#""TrackEndEvent" "enc-a" "loadFailed""#;
-    assert_eq!(told(player(Value::Null, 0), soon), [lost]);
+    assert_eq!(told(player(&Value::Null, 0), soon), [lost]);
     let finished = r#""TrackEndEvent" "enc-a" "finished""#;
-    assert_eq!(told(player(Value::Null, 0), now + Duration::from_secs(60)), [finished]);
+    assert_eq!(told(player(&Value::Null, 0), now + Duration::from_secs(60)), [finished]);
     let (replaced, started) = (
         r#""TrackEndEvent" "enc-a" "replaced""#,
         r#""TrackStartEvent" "enc-b" null"#,
     );
-    assert_eq!(told(player(track("b", 9), 0), soon), [replaced, started]);
+    assert_eq!(told(player(&track("b", 9), 0), soon), [replaced, started]);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_track_has_run_out_at_its_length_or_its_end_marker_and_a_stream_never() {
     let mut stream = track("live", i64::MAX);
     stream["info"]["isStream"] = json!(true);
     stream["info"]["isSeekable"] = json!(false);
-    let shadow = Shadow::new(&Asked::default(), &bytes(&player(stream, 5)), now).unwrap();
+    let shadow = Shadow::new(&Asked::default(), &bytes(&player(&stream, 5)), now).unwrap();
     assert!(!shadow.has_run_out(now + Duration::from_secs(1_000_000)));
     assert_eq!(
         restored(&shadow, now)["position"],

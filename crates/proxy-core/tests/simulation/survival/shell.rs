@@ -998,7 +998,9 @@ fn session_of(nodes: &mut Nodes, node: NodeId, socket: SocketId) -> Option<Strin
 fn shows(player: &str, update: Option<&Update>) -> bool {
     let player: serde_json::Value = serde_json::from_str(player).unwrap();
     match update {
-        Some(Update::Play(number, _)) => player["track"]["info"]["identifier"] == number.to_string(),
+        Some(Update::Play(number, _)) => {
+            player["track"]["info"]["identifier"].as_str() == Some(number.to_string().as_str())
+        }
         Some(Update::Stop) => player["track"].is_null(),
         Some(Update::Volume) | None => true,
     }
