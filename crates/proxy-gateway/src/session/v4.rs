@@ -250,7 +250,11 @@ impl Session {
                 }
                 Effect::Migrated(migration) => self.worker.shared.migrated(&self.entry, &migration),
                 Effect::Publish => self.publish(),
-                Effect::CloseClient { code, reason } => self.close_client(cx, code, reason),
+                Effect::CloseClient { code, reason } => {
+                    // A shutdown was noted before.
+                    self.note_end(CloseCause::LinkLost.into());
+                    self.close_client(cx, code, reason);
+                }
                 Effect::WakeAt(at) => self.wake.set_at(at.into()),
                 Effect::End(reason) => {
                     if reason == EndReason::LinkLost {
@@ -527,7 +531,7 @@ impl Session {
                 tracing::info!(session = %self.entry.id, waiting = side.out.len(), "client reads too slowly and is closed");
                 self.note_close(CloseCause::SlowClient);
             }
-            self.client_lost(why == Unwritable::Slow);
+            self.client_lost(false);
             return true;
         }
         let ClientSide { client, inbound, .. } = &mut **side;
