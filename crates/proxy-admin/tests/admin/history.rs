@@ -110,6 +110,15 @@ async fn a_random_run(rig: &Rig) {
     }
 }
 
+/// Waits for a reading that was taken after all that was done so far, with no connection open.
+async fn all_closed(rig: &Rig) {
+    let done = now();
+    rig.until("/api/v1/overview", |overview| {
+        overview["connections"]["open"] == 0 && overview["sampledAt"].as_u64().unwrap() > done
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn history_equals_the_live_figures_to_the_byte_now_and_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,8 +127,7 @@ async fn history_equals_the_live_figures_to_the_byte_now_and_after_a_restart() {
     let kept_in = store.clone();
     let rig = Rig::start_both(|config| config.store = Some(kept_in)).await;
     a_random_run(&rig).await;
-    rig.until("/api/v1/overview", |overview| overview["connections"]["open"] == 0)
-        .await;
+    all_closed(&rig).await;
     let limit = Instant::now() + LIMIT;
     let last = loop {
         let all = all_live(&rig).await;
@@ -179,8 +187,7 @@ async fn totals_and_sparklines_are_those_of_the_history() {
     let rig = Rig::start_both(|config| config.store = Some(store.clone())).await;
     let since = now() - 60_000;
     a_random_run(&rig).await;
-    rig.until("/api/v1/overview", |overview| overview["connections"]["open"] == 0)
-        .await;
+    all_closed(&rig).await;
     let live = live(&rig.json("/api/v1/overview").await["clientSide"]);
     let path = format!("/api/v1/usage/totals?scope=tenant&from={since}&sort=-bytes");
     let totals = rig
