@@ -7,8 +7,14 @@ const STEPS = [
 ];
 const STEP_WITHIN_MS = 15_000;
 
+/** The steps of a life in which the test cuts the connection after `play`. */
+export const RESUMING_STEPS = ['connect', 'ready', 'play', 'resumed', 'volume', 'disconnect'];
+
 /** What the test told this driver. */
 export const input = JSON.parse(process.argv[2]);
+
+/** Every guild to play in, with what Discord says of its voice. */
+export const seats = [{ guildId: input.guildId, voice: input.voice }, ...(input.others ?? [])];
 
 /** The values that every driver uses, so that two runs can be compared. */
 export const SEEK_MS = 20_000;
@@ -18,13 +24,13 @@ export const BAND = 0;
 export const GAIN = 0.2;
 
 /**
- * Runs `life[step]` for each step in order; each must resolve only when the step has really happened, with details to
+ * Runs `life[step]` for each of `steps` in order; each must resolve only when the step has really happened, with details to
  * print or nothing. Ends the process: with 0 after the last step, with 1 when a step fails or takes too long.
  */
-export async function run(life) {
+export async function run(life, steps = STEPS) {
   let current;
   try {
-    for (const step of STEPS) {
+    for (const step of steps) {
       current = step;
       const details = await deadline(life[step](), step);
       console.log(JSON.stringify({ step, ...details }));
@@ -67,9 +73,10 @@ export function expect(what, actual, expected) {
   }
 }
 
-/** The two packets that Discord's gateway sends when a bot has joined a voice channel. */
-export function voicePackets() {
-  const { guildId, userId, voice } = input;
+/** The two packets that Discord's gateway sends when a bot has joined a voice channel of a guild. */
+export function voicePackets(guildId = input.guildId) {
+  const { userId } = input;
+  const { voice } = seats.find((seat) => seat.guildId === guildId);
   return [
     {
       op: 0,
@@ -98,6 +105,6 @@ export function voicePackets() {
  */
 export function discord(payload, deliver) {
   if (payload?.op === 4 && payload.d?.channel_id) {
-    setImmediate(() => voicePackets().forEach(deliver));
+    setImmediate(() => voicePackets(payload.d.guild_id).forEach(deliver));
   }
 }

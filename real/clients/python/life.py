@@ -14,6 +14,8 @@ STEPS = (
     "connect", "ready", "load", "create", "play", "position", "pause", "seek", "volume", "filter", "stop", "destroy",
     "disconnect",
 )
+# A life in which the test cuts the connection after `play`.
+RESUMING_STEPS = ("connect", "ready", "play", "resumed", "volume", "disconnect")
 STEP_WITHIN_S = 15
 
 SEEK_MS = 20_000
@@ -30,10 +32,10 @@ if INPUT:
 logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
-def run(life):
-    """Runs the coroutine method of `life` for each step in order and ends the process: 0 when all have happened."""
+def run(life, steps=STEPS):
+    """Runs the coroutine method of `life` for each of `steps` in order and ends the process: 0 when all have happened."""
     async def every_step():
-        for step in STEPS:
+        for step in steps:
             try:
                 details = await asyncio.wait_for(getattr(life, step)(), STEP_WITHIN_S)
             except BaseException:  # noqa: BLE001 - whatever it is, it fails the step

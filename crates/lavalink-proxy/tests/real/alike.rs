@@ -178,6 +178,7 @@ fn input(environment: &Environment, tap: &Tap, password: &str) -> DriverInput {
         guild_id: GUILD,
         identifier: environment.audio.url(),
         voice: environment.voice.voice_state(GUILD),
+        others: Vec::new(),
     }
 }
 

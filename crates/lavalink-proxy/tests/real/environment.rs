@@ -1,12 +1,13 @@
 //! What the tests share: one Lavalink server, one CA, one audio file, and one turn at a time.
 //!
-//! The server is started by the first test that needs it and ends with the last one that holds it. Tests take turns,
+//! Servers are started by the first test that needs them and end with the last one that holds them. Tests take turns,
 //! because two clients at once would only make each other slow.
 
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    thread,
     time::Duration,
 };
 
@@ -29,12 +30,50 @@ pub(crate) const TENANT_PASSWORD: &str = "tenant-password";
 /// What the simulated node says of every URL; the real one finds it out.
 const AUDIO: Duration = Duration::from_secs(180);
 
+/// Two real servers, to lose one of.
+pub(crate) type Pair = [LavalinkServer; 2];
+
 /// Started once for all tests that overlap.
 struct Shared {
     ca: TestCa,
     /// The real node, or why there is none.
-    server: Result<LavalinkServer, Unavailable>,
+    server: OnceLock<Result<LavalinkServer, Unavailable>>,
+    /// Those that tests may kill.
+    pair: Arc<tokio::sync::Mutex<Option<Pair>>>,
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Shared {
+    fn start_server(&self) -> Result<LavalinkServer, Unavailable> {
+        LavalinkServer::start(&ServerOptions {
+            password: NODE_PASSWORD,
+            voice_ca: &self.ca.ca_pem(),
+        })
+    }
+
+    fn server(&self) -> &Result<LavalinkServer, Unavailable> {
+        self.server.get_or_init(|| self.start_server())
+    }
+
+    /// Both servers up, whatever the test before has done to them. Blocks.
+    fn revive(&self, pair: &mut Option<Pair>) -> Result<(), Unavailable> {
+        let Some(pair) = pair else {
+            let (first, second) = thread::scope(|scope| {
+                let other = scope.spawn(|| self.start_server());
+                (self.start_server(), other.join())
+            });
+            let second = second.map_err(|_| Unavailable::Failed("the second server's start panicked".to_owned()))?;
+            *pair = Some([first?, second?]);
+            return Ok(());
+        };
+        for server in pair {
+            server.process().thaw();
+            if !server.is_up() {
+                server.start_again()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A test's own view: nobody else has a turn while it lives.
@@ -69,9 +108,17 @@ impl Node {
 }
 
 impl Environment {
-    /// Waits for this test's turn.
+    /// Waits for this test's turn, and for the server.
     pub(crate) async fn enter() -> Self {
-        let shared = spawn_blocking(shared).await.unwrap();
+        let environment = Self::enter_without_server().await;
+        let shared = Arc::clone(&environment.shared);
+        spawn_blocking(move || shared.server().is_ok()).await.unwrap();
+        environment
+    }
+
+    /// Waits for this test's turn alone.
+    pub(crate) async fn enter_without_server() -> Self {
+        let shared = shared();
         let turn = shared.turn.clone().lock_owned().await;
         let voice = FakeVoice::start(&shared.ca).await.unwrap();
         let audio = AudioServer::start(sine_wav(AUDIO, 440)).await.unwrap();
@@ -85,7 +132,15 @@ impl Environment {
 
     /// The real server, or why there is none.
     pub(crate) fn server(&self) -> Result<&LavalinkServer, Unavailable> {
-        self.shared.server.as_ref().map_err(Clone::clone)
+        self.shared.server().as_ref().map_err(Clone::clone)
+    }
+
+    /// Two real servers that are this test's own to kill, or why there are none. They are started again for the next.
+    pub(crate) async fn pair(&self) -> Result<OwnedMutexGuard<Option<Pair>>, Unavailable> {
+        let mut pair = Arc::clone(&self.shared.pair).lock_owned().await;
+        let shared = Arc::clone(&self.shared);
+        let revived = spawn_blocking(move || shared.revive(&mut pair).map(|()| pair));
+        revived.await.unwrap()
     }
 
     /// A node that a client of `protocol` can use: the real server, else the simulated one of the same version.
@@ -147,14 +202,10 @@ fn shared() -> Arc<Shared> {
     if let Some(shared) = running.upgrade() {
         return shared;
     }
-    let ca = TestCa::new().unwrap();
-    let server = LavalinkServer::start(&ServerOptions {
-        password: NODE_PASSWORD,
-        voice_ca: &ca.ca_pem(),
-    });
     let shared = Arc::new(Shared {
-        ca,
-        server,
+        ca: TestCa::new().unwrap(),
+        server: OnceLock::new(),
+        pair: Arc::default(),
         turn: Arc::default(),
     });
     *running = Arc::downgrade(&shared);

@@ -8,6 +8,8 @@
 //! - `environment`: what the tests share.
 //! - `alike`: one client, twice, compared.
 //! - `playback`: a real file on a real node through the proxy.
+//! - `survive`: two real nodes, of which one is lost while players play.
+//! - `resuming`: what client libraries do by themselves when their connection is cut.
 //! - `container`, `log_rotation`, `prometheus`: the examples for operators, with the tools that they are for.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -18,3 +20,5 @@ mod environment;
 mod log_rotation;
 mod playback;
 mod prometheus;
+mod resuming;
+mod survive;

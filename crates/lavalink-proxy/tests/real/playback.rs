@@ -34,6 +34,7 @@ async fn a_real_client_plays_a_real_file_on_the_real_server_through_the_proxy() 
         guild_id: GUILD,
         identifier: environment.audio.url(),
         voice: environment.voice.voice_state(GUILD),
+        others: Vec::new(),
     };
 
     let client = Client::named("shoukaku 4.3.0").unwrap();

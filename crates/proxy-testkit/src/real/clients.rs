@@ -150,6 +150,46 @@ pub const PLAYER: Client = Client {
     driver: "js/play.mjs",
 };
 
+/// The library that plays in many guilds at once. Its driver prints no steps: `{"session": ID}` when all play, and then
+/// a line for whatever the library tells its bot (`{"said": NAME, ...}`) until it is ended.
+pub const CROWD: Client = Client {
+    name: "shoukaku 4.3.0",
+    protocol: Protocol::V4,
+    part: Part::JavaScript,
+    driver: "js/crowd.mjs",
+};
+
+/// The libraries that resume a session by themselves, each with a driver for that alone.
+pub const RESUMERS: [Client; 4] = [
+    Client {
+        name: "shoukaku 4.3.0",
+        protocol: Protocol::V4,
+        part: Part::JavaScript,
+        driver: "js/shoukaku-resume.mjs",
+    },
+    Client {
+        name: "lavalink-client 2.11.0",
+        protocol: Protocol::V4,
+        part: Part::JavaScript,
+        driver: "js/lavalink-client-resume.mjs",
+    },
+    Client {
+        name: "lavalink.py 5.11.1",
+        protocol: Protocol::V4,
+        part: Part::Python,
+        driver: "python/lavalink_py_resume.py",
+    },
+    Client {
+        name: "wavelink 3.5.2",
+        protocol: Protocol::V4,
+        part: Part::Python,
+        driver: "python/wavelink3_resume.py",
+    },
+];
+
+/// The steps of a life in which the connection is cut, as a driver of [`RESUMERS`] prints them.
+pub const RESUMING_STEPS: [&str; 6] = ["connect", "ready", "play", "resumed", "volume", "disconnect"];
+
 /// What a driver is told.
 #[derive(Clone, Debug)]
 pub struct DriverInput {
@@ -165,10 +205,16 @@ pub struct DriverInput {
     pub identifier: String,
     /// What Discord's gateway would have told the bot.
     pub voice: VoiceState,
+    /// More guilds and their voice states, for a driver that plays in many.
+    pub others: Vec<(u64, VoiceState)>,
 }
 
 impl DriverInput {
     fn to_json(&self) -> Value {
+        let others = self.others.iter();
+        let others: Vec<_> = others
+            .map(|(guild, voice)| json!({"guildId": guild.to_string(), "voice": voice.to_json()}))
+            .collect();
         json!({
             "host": self.address.ip().to_string(),
             "port": self.address.port(),
@@ -177,6 +223,7 @@ impl DriverInput {
             "guildId": self.guild_id.to_string(),
             "identifier": self.identifier,
             "voice": self.voice.to_json(),
+            "others": others,
         })
     }
 }
@@ -225,6 +272,11 @@ impl Client {
             self.name,
             process.log_tail()
         )))
+    }
+
+    /// The client of a name in [`RESUMERS`].
+    pub fn resumer(name: &str) -> Option<Self> {
+        RESUMERS.into_iter().find(|client| client.name == name)
     }
 
     /// Starts the driver in `folder`, where its log goes too. Blocks while it installs the library, if need be.
@@ -278,7 +330,7 @@ fn copy_modules(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// The lines of a driver's output that are JSON objects with a `step`.
-fn steps_of(log: &str) -> Vec<Value> {
+pub fn steps_of(log: &str) -> Vec<Value> {
     let parsed = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     parsed.filter(|value| value["step"].is_string()).collect()
 }

@@ -24,6 +24,8 @@ pub const CLASS_PATH_VARIABLE: &str = "LAVALINK_SERVER_CLASSPATH";
 /// A cold JVM on a busy machine with two cores needs a few seconds.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
+/// The trust store within the server's folder.
+const STORE: &str = "trust-store.p12";
 const STORE_PASSWORD: &str = "changeit";
 
 /// How to start a server.
@@ -41,8 +43,10 @@ pub struct LavalinkServer {
     process: Supervised,
     address: SocketAddr,
     version: String,
+    class_path: String,
+    password: String,
     /// Configuration, trust store and log; the server writes into it too.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl LavalinkServer {
@@ -54,24 +58,48 @@ impl LavalinkServer {
     pub fn start(options: &ServerOptions<'_>) -> Result<Self, Unavailable> {
         let class_path = class_path()?;
         let folder = TempDir::with_prefix("lavalink-server-")?;
-        let store = folder.path().join("trust-store.p12");
-        make_trust_store(options.voice_ca, folder.path(), &store)?;
+        make_trust_store(options.voice_ca, folder.path(), &folder.path().join(STORE))?;
         fs::copy(
             sources().join("lavalink-server/application.yml"),
             folder.path().join("application.yml"),
         )?;
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let command = java(&class_path, &store, folder.path(), address, options.password);
-        let process = Supervised::spawn(command, &folder.path().join("server.log"))?;
+        let process = spawn(&class_path, folder.path(), address, options.password)?;
         let mut server = Self {
             process,
             address,
             version: String::new(),
-            _folder: folder,
+            class_path,
+            password: options.password.to_owned(),
+            folder,
         };
-        server.version = server.wait_until_up(options.password)?;
+        server.version = server.wait_until_up()?;
         Ok(server)
+    }
+
+    /// Starts the server again where it listened before, after its process has ended or to end it. Blocks as
+    /// [`Self::start`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Failed`] when it does not come up again.
+    pub fn start_again(&mut self) -> Result<(), Unavailable> {
+        self.process.kill();
+        self.process.wait(START_WITHIN)?;
+        self.process = spawn(&self.class_path, self.folder.path(), self.address, &self.password)?;
+        self.wait_until_up().map(drop)
+    }
+
+    /// Whether the server answers at this moment.
+    pub fn is_up(&self) -> bool {
+        http::get(self.address, "/version", &self.password, Duration::from_secs(2))
+            .is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// The child process, for signals.
+    pub fn process(&self) -> &Supervised {
+        &self.process
     }
 
     /// Where the server listens.
@@ -89,10 +117,10 @@ impl LavalinkServer {
         self.process.log()
     }
 
-    fn wait_until_up(&mut self, password: &str) -> Result<String, Unavailable> {
+    fn wait_until_up(&mut self) -> Result<String, Unavailable> {
         let deadline = Instant::now() + START_WITHIN;
         loop {
-            if let Ok(answer) = http::get(self.address, "/version", password, Duration::from_secs(2))
+            if let Ok(answer) = http::get(self.address, "/version", &self.password, Duration::from_secs(2))
                 && answer.status == 200
             {
                 return Ok(answer.body);
@@ -107,6 +135,11 @@ impl LavalinkServer {
             }
         }
     }
+}
+
+fn spawn(class_path: &str, folder: &Path, address: SocketAddr, password: &str) -> io::Result<Supervised> {
+    let command = java(class_path, &folder.join(STORE), folder, address, password);
+    Supervised::spawn(command, &folder.join("server.log"))
 }
 
 /// Where the server's classes are: the machine owner's word first, then the published artifact.

@@ -76,6 +76,21 @@ impl Supervised {
         self.signal_group(libc::SIGTERM);
     }
 
+    /// Ends the process at once (SIGKILL) without waiting: nothing of it runs on, and its sockets are closed by the system.
+    pub fn kill(&self) {
+        self.signal_group(libc::SIGKILL);
+    }
+
+    /// Stops the process where it is (SIGSTOP): its sockets stay open and nothing in it moves.
+    pub fn freeze(&self) {
+        self.signal_group(libc::SIGSTOP);
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal_group(libc::SIGCONT);
+    }
+
     /// Everything the process has written so far.
     pub fn log(&self) -> String {
         std::fs::read(&self.log)

@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinSet,
 };
 
@@ -20,6 +21,8 @@ use super::record::{Recording, Stream, read_connection};
 struct Bytes {
     from_client: Mutex<Stream>,
     from_node: Mutex<Stream>,
+    /// Both sockets vanish when told.
+    cut: Notify,
 }
 
 type Connections = Arc<Mutex<Vec<Arc<Bytes>>>>;
@@ -61,6 +64,12 @@ impl Tap {
         lock(&self.connections).clear();
     }
 
+    /// Cuts every connection that is open, as a network that fails: without a WebSocket close frame, to both ends. New
+    /// connections are taken as before.
+    pub fn cut(&self) {
+        lock(&self.connections).iter().for_each(|bytes| bytes.cut.notify_one());
+    }
+
     /// Everything that went through so far.
     pub fn recording(&self) -> Recording {
         let mut recording = Recording::default();
@@ -98,10 +107,16 @@ async fn relay(client: TcpStream, target: SocketAddr, bytes: Arc<Bytes>) {
     let _ = (client.set_nodelay(true), node.set_nodelay(true));
     let (client_read, client_write) = client.into_split();
     let (node_read, node_write) = node.into_split();
-    tokio::join!(
-        copy(client_read, node_write, &bytes.from_client),
-        copy(node_read, client_write, &bytes.from_node),
-    );
+    let both = async {
+        tokio::join!(
+            copy(client_read, node_write, &bytes.from_client),
+            copy(node_read, client_write, &bytes.from_node),
+        )
+    };
+    tokio::select! {
+        _ = both => {}
+        () = bytes.cut.notified() => {}
+    }
 }
 
 async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, kept: &Mutex<Stream>) {

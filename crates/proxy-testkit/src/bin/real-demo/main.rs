@@ -101,6 +101,7 @@ async fn demo(arguments: Arguments, folder: PathBuf) -> anyhow::Result<()> {
         guild_id: GUILD,
         identifier: audio.url(),
         voice: voice.voice_state(GUILD),
+        others: Vec::new(),
     };
     let mut bot = Bot::start(input, folder).await?;
     println!("{} plays {}. Ctrl-C ends it.", bot.name(), audio.url());
