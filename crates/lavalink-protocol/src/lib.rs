@@ -17,4 +17,5 @@ mod path;
 pub mod route;
 mod scan;
 pub mod stats;
+pub mod track;
 pub mod ws;

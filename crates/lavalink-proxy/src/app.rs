@@ -10,8 +10,7 @@ use proxy_admin::{Admin, AdminConfig, DroppedLogLines};
 use proxy_core::health::{HealthSettings, Thresholds};
 use proxy_core::placement::Region;
 use proxy_core::pool::{NodeId, NodeSpec};
-use proxy_core::session::machine::SessionSettings;
-use proxy_core::session::migration::MigrationLimits;
+use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_core::session::resume::QueueLimits;
 use proxy_core::tenant::{Tenant, Tenants};
 use proxy_gateway::Gateway;
@@ -19,7 +18,7 @@ use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConf
 use proxy_gateway::node::{NodeAddress, NodeTls};
 use proxy_store::{Settings, Store};
 
-use crate::config::{self, Config, Version};
+use crate::config::{self, Config, Placement, Version};
 use crate::telemetry::Logging;
 
 /// Probes of a node in doubt come this much quicker than the configured interval, but not more often than this.
@@ -159,9 +158,14 @@ fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
                 bytes: u32::try_from(sessions.queue_bytes).unwrap_or(u32::MAX),
             },
             grace: Duration::ZERO,
+            placement: match sessions.placement {
+                Placement::Player => PlacementMode::Player,
+                Placement::Session => PlacementMode::Session,
+            },
             ..SessionSettings::default()
         }),
-        migrations: MigrationLimits::default(),
+        request_wait: sessions.request_wait,
+        migrations: sessions.migrations,
         tenants,
         nodes: nodes.into_iter().map(build_node).collect(),
         health: HealthSettings {

@@ -1,12 +1,15 @@
 //! Choosing the node for a session or player, or for a request that belongs to none. Pure over a [`PoolSnapshot`].
 //!
 //! - [`mod@score`]: the load of a node as one number, in Lavalink's own penalty formula.
-//! - [`region`]: how near a node is to a Discord voice region.
+//! - [`region`]: how near a node is to a Discord voice region, as the operator says.
+//! - [`pings`]: the same as measured.
 //! - [`source`]: whether a node can load from a source.
 //!
 //! Nodes that are down, draining or never probed are never chosen, and degraded ones only when no healthy node can
 //! serve. Among the rest the lowest score wins; equal ones take turns by chance.
 
+mod nearness;
+pub mod pings;
 pub mod region;
 pub mod score;
 pub mod source;
@@ -19,6 +22,8 @@ use lavalink_protocol::generation::Generation;
 use crate::health::NodeState;
 use crate::pool::{NodeId, NodeView, PoolSnapshot};
 
+use nearness::Nearness;
+pub use pings::VoicePings;
 pub use region::Region;
 pub use score::{Load, Score, score};
 
@@ -68,6 +73,8 @@ pub struct Want<'a> {
     pub allowed: Option<&'a [NodeId]>,
     /// The Discord voice region, when known; see [`region::of_endpoint`].
     pub region: Option<&'a str>,
+    /// What was measured of nodes and regions.
+    pub pings: Option<&'a VoicePings>,
     /// Nodes that are preferred unless another is better by a margin: each session on a node costs it threads.
     pub near: &'a [NodeId],
     /// A 4.2 node would refuse the player, whose voice state has no channel id.
@@ -83,6 +90,7 @@ impl<'a> Want<'a> {
             exclude: &[],
             allowed: None,
             region: None,
+            pings: None,
             near: &[],
             lacks_channel: false,
         }
@@ -138,6 +146,11 @@ impl Choice {
         Self::by_rule(node, Rule::Operator)
     }
 
+    /// The node that is better off for a voice region that has become known.
+    pub fn by_region(node: NodeId) -> Self {
+        Self::by_rule(node, Rule::Region)
+    }
+
     fn by_rule(node: NodeId, rule: Rule) -> Self {
         let why = Why {
             rule,
@@ -177,6 +190,8 @@ pub enum Rule {
     SameSession,
     /// An operator named it.
     Operator,
+    /// It is nearer to the voice region, which was not known before.
+    Region,
 }
 
 impl fmt::Display for Why {
@@ -188,6 +203,7 @@ impl fmt::Display for Why {
             Rule::NothingKnown => write!(f, "least used of {}, none with statistics", self.candidates)?,
             Rule::SameSession => f.write_str("the node of the session's other players")?,
             Rule::Operator => f.write_str("an operator's choice")?,
+            Rule::Region => f.write_str("nearer to the voice region, which was not known before")?,
         }
         if self.degraded {
             f.write_str("; no healthy node")?;
@@ -258,17 +274,18 @@ pub fn choose_session(
     if let Some(choice) = slow_start(&field, rng, now) {
         return Ok(choice);
     }
+    let nearness = Nearness::of(&field, now);
     let by_score = |node: &NodeView| {
         score(node, now)
             .value()
-            .map(|score| score + region::penalty(node, want.region) + want.distance(node))
+            .map(|score| score + nearness.penalty(node) + want.distance(node))
     };
     if let Some((node, score)) = field.lowest(rng, by_score) {
         return Ok(field.choice(node, Rule::Score(score)));
     }
     let by_use = |node: &NodeView| {
         let load = f64::from(node.pending().saturating_add(node.sessions())) / f64::from(node.weight);
-        Some(load + region::penalty(node, want.region) + want.distance(node))
+        Some(load + nearness.penalty(node) + want.distance(node))
     };
     let (node, _) = field.lowest(rng, by_use).ok_or(field.nothing())?;
     Ok(field.choice(node, Rule::NothingKnown))

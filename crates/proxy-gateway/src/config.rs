@@ -10,7 +10,7 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::HealthSettings;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::pool::NodeSpec;
-use proxy_core::session::machine::SessionSettings;
+use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::Tenants;
 
@@ -59,6 +59,8 @@ pub struct GatewayConfig {
     pub limits: ConnectionLimits,
     /// What is kept for a client that is away, and for how long.
     pub sessions: Arc<SessionSettings>,
+    /// A request waits so long in all for its player's link to be opened or resumed, or for a migration.
+    pub request_wait: Duration,
     /// How many players move at a time.
     pub migrations: MigrationLimits,
     /// Client passwords.
@@ -71,6 +73,16 @@ pub struct GatewayConfig {
     pub probe_timeout: Duration,
     /// `/v4/info` shows what any node has instead of what all have.
     pub info_union: bool,
+}
+
+impl GatewayConfig {
+    /// With a single v4 node there is nothing to spread over, so its sessions need no routes by player.
+    pub(crate) fn keep_together(&mut self) {
+        let may_be_v4 = |node: &&NodeConfig| node.is_v4 != Some(false);
+        if self.nodes.iter().filter(may_be_v4).count() < 2 {
+            Arc::make_mut(&mut self.sessions).placement = PlacementMode::Session;
+        }
+    }
 }
 
 /// One address that clients connect to.

@@ -16,7 +16,8 @@ use lavalink_protocol::stats::Stats;
 use proxy_core::binding::{BindingSettings, Bindings, Caller};
 use proxy_core::health::{NodeState, Signal, Transition};
 use proxy_core::limits::Connections;
-use proxy_core::placement::{self, Choice, NoNode, Want, Wanted};
+use proxy_core::placement::pings::Measured;
+use proxy_core::placement::{self, Choice, NoNode, VoicePings, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
 use proxy_core::session::machine::{Input, NodeChange};
 use proxy_core::session::migration::{Migration, MigrationBudget};
@@ -65,6 +66,8 @@ pub struct Shared {
     pub(crate) limits: Mutex<Connections>,
     /// Bounds the migrations of all sessions together; locked by sessions that migrate, and by no others.
     pub(crate) migrations: Mutex<MigrationBudget>,
+    /// How near nodes are to voice regions, as their players tell; locked for placements and for one message in many.
+    pub(crate) voice_pings: Mutex<VoicePings>,
     /// What became of migrations.
     pub moves: MoveLedger,
     /// Node sessions that were left without a word.
@@ -87,7 +90,8 @@ pub struct Shared {
 impl Shared {
     /// # Errors
     /// When a node's TLS settings cannot be used.
-    pub(crate) fn new(config: GatewayConfig, workers: Vec<mpsc::Sender<WorkerMessage>>) -> Result<Self, TlsError> {
+    pub(crate) fn new(mut config: GatewayConfig, workers: Vec<mpsc::Sender<WorkerMessage>>) -> Result<Self, TlsError> {
+        config.keep_together();
         let now = Instant::now();
         let mut pool = Pool::new(config.health, fastrand::u64(..));
         let mut nodes = Vec::with_capacity(config.nodes.len());
@@ -118,6 +122,7 @@ impl Shared {
             undecided_sockets: Mutex::default(),
             limits: Mutex::new(Connections::new(config.limits)),
             migrations: Mutex::new(MigrationBudget::new(config.migrations)),
+            voice_pings: Mutex::default(),
             moves: MoveLedger::default(),
             orphans: Mutex::default(),
             orphaned: AtomicUsize::new(0),
@@ -356,6 +361,11 @@ impl Shared {
         }
     }
 
+    /// What is known of the way from a node to a Discord voice region, as its players told.
+    pub fn voice_ping(&self, node: NodeId, region: &str) -> Option<Measured> {
+        lock(&self.voice_pings).measured(node, region, Instant::now())
+    }
+
     /// A node's `stats` came over a link of a session with so many players there.
     pub(crate) fn link_reported(&self, node: NodeId, link: LinkKey, players: u32, stats: Stats) {
         self.note_pool(|pool| pool.reported(node, Some((link, players)), stats, Instant::now()));
@@ -430,6 +440,7 @@ impl Shared {
             exclude,
             allowed,
             region: None,
+            pings: None,
             near: &[],
             lacks_channel: false,
         };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::pool::NodeId;
+use proxy_core::session::Needs;
 use proxy_core::session::machine::{Input, NodeChange, Placed};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -56,8 +57,8 @@ pub(crate) enum Ask {
     /// A player is to be made and has no node yet.
     Place {
         guild: GuildId,
-        /// The voice endpoint that the request names.
-        endpoint: Option<Box<str>>,
+        /// What the request says that it needs of a node.
+        needs: Box<Needs>,
         reply: oneshot::Sender<Placed>,
     },
     /// A link was opened, or could not be.

@@ -358,7 +358,11 @@ pub(crate) enum Bridge {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Sessions {
     /// Whether the players of one session are spread over nodes (`"player"`) or kept on one node (`"session"`).
-    #[schemars(extend("x-not-yet" = "every session is kept on one node"))]
+    ///
+    /// Spread, a bot sees one Lavalink as big as all v4 nodes together. Each player goes where the load, its voice region
+    /// and its source say; a node to which the session has no link yet must be better by a margin, since each link costs
+    /// its node threads. With one v4 node it makes no difference. Trap: plugins that keep something for a whole session on
+    /// a node want `"session"`.
     pub(crate) placement: Placement,
     /// Whether v3 clients are served from v4 nodes: `"auto"` when no v3 node is healthy or a v4.2 node serves them better,
     /// `"always"`, or `"never"`.
@@ -376,6 +380,24 @@ pub(crate) struct Sessions {
     ///
     /// Trap: it is a bound for each session that waits, not for all of them together.
     pub(crate) queue_bytes: Size,
+    /// How long a request may wait for its player, while the link to the player's node is opened or resumed or the player
+    /// moves to another node.
+    ///
+    /// Trap: client libraries give up after 10 s or so themselves; a longer wait only hides it.
+    pub(crate) request_wait: Period,
+    /// How many players may be on their way to other nodes at a time, when a node is lost or drained.
+    ///
+    /// More of them are back sooner, and the nodes that take them have more to do at once.
+    #[schemars(range(min = 1))]
+    pub(crate) migration_limit: u32,
+    /// How many of them may be on their way to one node.
+    #[schemars(range(min = 1))]
+    pub(crate) migration_limit_per_node: u32,
+    /// How many players a drained node gives away in a second.
+    ///
+    /// A drain is not in a hurry: each of its players has a short gap in its sound, and these are better spread.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) migration_drain_rate: u32,
 }
 
 impl Default for Sessions {
@@ -386,6 +408,10 @@ impl Default for Sessions {
             grace: Period::seconds(60),
             queue_messages: 10_000,
             queue_bytes: Size::mib(4),
+            request_wait: Period::seconds(10),
+            migration_limit: 32,
+            migration_limit_per_node: 16,
+            migration_drain_rate: 10,
         }
     }
 }
@@ -665,8 +691,12 @@ pub(crate) struct Node {
     /// The protocol version of the node, 3 or 4. Left out: the proxy asks the node.
     #[schemars(example = Version::V4)]
     pub(crate) version: Option<Version>,
-    /// Names of Discord voice regions, or the first part of their names, that this node is close to.
-    #[schemars(example = ["rotterdam", "eu"], extend("x-not-yet" = "placement does not look at voice regions yet"))]
+    /// Discord voice regions that this node is close to: names as voice endpoints begin with them (`rotterdam`), or groups
+    /// (`eu`, `us`, `asia`, `oceania`, `southamerica`, `africa`).
+    ///
+    /// A preference, never a ban, and only a first guess: the proxy learns from the pings that players tell which nodes are
+    /// close to which region, and trusts that more with each.
+    #[schemars(example = ["rotterdam", "eu"])]
     pub(crate) regions: Vec<String>,
     /// The share of work that the node gets, relative to the others of its version.
     ///

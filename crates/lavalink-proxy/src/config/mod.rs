@@ -29,10 +29,11 @@ use proxy_admin::{AlertsConfig, SecureCookie, StatusSettings};
 use proxy_core::levels::Levels;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_store::Retention;
 
 pub(crate) use dotenv::dotenv;
-pub(crate) use file::LogFormat;
+pub(crate) use file::{LogFormat, Placement};
 pub(crate) use mistake::{ConfigErrors, Mistake, Origin};
 pub(crate) use reference::schema;
 pub(crate) use value::{Rotation, Version};
@@ -156,6 +157,12 @@ pub(crate) struct Store {
 /// See `[sessions]` in the reference.
 #[derive(Debug, Clone)]
 pub(crate) struct Sessions {
+    /// Whether each player is placed by itself.
+    pub(crate) placement: Placement,
+    /// How long a request waits for its player.
+    pub(crate) request_wait: Duration,
+    /// How many players move at a time.
+    pub(crate) migrations: MigrationLimits,
     /// Bound of a waiting session's queue in messages.
     pub(crate) queue_messages: usize,
     /// Bound of a waiting session's queue in bytes.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::secret::Secret;
+use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::MAX_PASSWORD;
 
 use super::file;
@@ -206,7 +207,33 @@ impl Check {
         if sessions.queue_messages == 0 {
             self.wrong("sessions.queue_messages", "expected at least 1");
         }
+        for (key, value) in [
+            ("sessions.migration_limit", sessions.migration_limit),
+            ("sessions.migration_limit_per_node", sessions.migration_limit_per_node),
+            ("sessions.migration_drain_rate", sessions.migration_drain_rate),
+        ] {
+            if value == 0 {
+                self.wrong(key, "expected at least 1");
+            }
+        }
+        if sessions.migration_limit_per_node > sessions.migration_limit {
+            self.warn(
+                "sessions.migration_limit_per_node",
+                "more than sessions.migration_limit, which bounds all nodes together",
+            );
+        }
+        if sessions.migration_drain_rate > 10_000 {
+            self.wrong("sessions.migration_drain_rate", "expected at most 10000");
+        }
         Sessions {
+            placement: sessions.placement,
+            request_wait: self.period("sessions.request_wait", sessions.request_wait),
+            migrations: MigrationLimits {
+                at_once: sessions.migration_limit,
+                at_once_per_node: sessions.migration_limit_per_node,
+                // Thousands are exact.
+                drain_per_second: sessions.migration_drain_rate as f32,
+            },
             queue_messages: sessions.queue_messages,
             queue_bytes: self.at_least("sessions.queue_bytes", sessions.queue_bytes.0, 16 << 10),
         }

@@ -288,6 +288,7 @@ fn quick_config(nodes: Vec<NodeConfig>) -> GatewayConfig {
             per_ip: 100_000,
         },
         sessions: SessionSettings::default().into(),
+        request_wait: Duration::from_secs(10),
         migrations: MigrationLimits::default(),
         tenants: Tenants::new(Vec::new()).unwrap(),
         nodes,

@@ -209,6 +209,7 @@ fn gateway_config(nodes: &[SimNode]) -> GatewayConfig {
             per_ip: 1000,
         },
         sessions: SessionSettings::default().into(),
+        request_wait: Duration::from_secs(10),
         migrations: MigrationLimits::default(),
         tenants: Tenants::new(
             ["alpha", "beta"]

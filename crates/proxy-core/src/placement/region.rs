@@ -126,6 +126,15 @@ pub fn of_endpoint(endpoint: &str) -> Option<&str> {
     (host.len() > label.len() && !name.is_empty()).then_some(name)
 }
 
+/// The region of an endpoint that is Discord's own: what is learned of it holds for other players too, so another host
+/// must not be taken for it.
+pub fn of_discord(endpoint: &str) -> Option<&str> {
+    let host = endpoint.rsplit_once("//").map_or(endpoint, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let discord = host.ends_with(".discord.media") || host.ends_with(".discord.gg");
+    of_endpoint(endpoint).filter(|_| discord)
+}
+
 /// The group that a region belongs to; a group is its own.
 fn group_of(region: &str) -> Option<&'static str> {
     let in_group = |(group, places): &&(&str, &[&str])| *group == region || places.contains(&region);
@@ -169,6 +178,20 @@ mod tests {
         ];
         for (endpoint, expected) in cases {
             assert_eq!(of_endpoint(endpoint), expected, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn only_discords_own_endpoints_teach() {
+        let cases = [
+            ("rotterdam11092.discord.media:443", Some("rotterdam")),
+            ("wss://brazil99.discord.gg", Some("brazil")),
+            ("rotterdam1.discord.media.example.org:443", None),
+            ("rotterdam1.example.org", None),
+            ("127.0.0.1:4000", None),
+        ];
+        for (endpoint, expected) in cases {
+            assert_eq!(of_discord(endpoint), expected, "{endpoint}");
         }
     }
 

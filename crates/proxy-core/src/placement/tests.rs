@@ -378,3 +378,47 @@ fn the_reason_for_a_choice_reads_as_text() {
     let request = pools.request(&Want::new(Wanted::V4)).unwrap().why.to_string();
     assert_eq!(request, "fewest requests under way, 0, of 1; no healthy node");
 }
+
+#[test]
+fn measured_pings_take_the_place_of_what_the_operator_says() {
+    // What is said of the nodes, what is measured of them, and which one a player in rotterdam goes to.
+    type Case<'a> = (&'a [Option<&'a str>], &'a [(u16, u32)], &'a [u16]);
+    let cases: &[Case<'_>] = &[
+        // Nothing is measured: the operator's word counts.
+        (&[Some("us"), Some("eu")], &[], &[1]),
+        // It was wrong.
+        (&[Some("us"), Some("eu")], &[(0, 10), (1, 110)], &[0]),
+        // Nothing is said: the nearer one, or both when they are equally near.
+        (&[None, None], &[(0, 90), (1, 12)], &[1]),
+        (&[None, None], &[(0, 12), (1, 12)], &[0, 1]),
+        // One that was not measured is not worse than the best of those that were, so that it is tried.
+        (&[None, None], &[(0, 12)], &[0, 1]),
+        (&[None, None, None], &[(0, 12), (1, 90)], &[0, 2]),
+        // A far one is tried only when the near ones are too far.
+        (&[Some("eu"), Some("us")], &[(0, 30)], &[0]),
+    ];
+    for (said, pings, expected) in cases {
+        let mut pools = Pools::new();
+        for region in *said {
+            let spec = NodeSpec {
+                generation: Some(V4),
+                regions: region.iter().map(|region| Region::new(region)).collect(),
+                ..NodeSpec::new("n")
+            };
+            pools.add_spec(spec, NodeState::Healthy, Some(10));
+        }
+        let mut measured = VoicePings::default();
+        for (node, ping) in *pings {
+            (0..50).for_each(|_| measured.learn(NodeId(*node), "rotterdam", *ping, pools.now));
+        }
+        let want = Want {
+            region: Some("rotterdam"),
+            pings: Some(&measured),
+            ..Want::new(Wanted::V4)
+        };
+        let mut chosen: Vec<u16> = (0..50).map(|_| pools.session(&want).unwrap().node.0).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        assert_eq!(chosen, *expected, "{said:?} {pings:?}");
+    }
+}

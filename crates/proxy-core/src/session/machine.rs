@@ -20,15 +20,18 @@
 //! ```
 //!
 //! As in Lavalink, resuming is off until a session update turns it on, with a timeout of 60 s. Each part of the life is
-//! a file: `client`, `link`, `moves`, `found` (what a node says after a time of silence).
+//! a file: `client`, `link`, `moves`, `places` (of players that are new), `found` (what a node says after a time of
+//! silence).
 
 mod client;
 mod found;
 mod link;
 mod message;
 mod moves;
+mod places;
 mod types;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,12 +46,13 @@ use crate::session::resume::ResumeQueue;
 use crate::session::shadow::{Needs, Shadow};
 
 pub use client::{CLOSE_NO_LINK, CLOSE_NODE_LOST, CLOSE_SHUTDOWN};
-pub use message::Disposition;
+pub use message::{Disposition, VoicePing};
 pub use types::{
     Effect, EndReason, Input, Leave, LinkLoss, LinkSettings, NodeChange, PlacementMode, RestoreOutcome, SessionSettings,
 };
 
 use found::Suspect;
+use places::Reservation;
 
 /// One session. Without players it is a few words and one link's ids; the queue exists only while the client is away.
 #[derive(Debug)]
@@ -61,8 +65,13 @@ pub struct Machine {
     moves: Vec<Move>,
     /// What a node said after a time of silence, and a late message may yet explain.
     suspects: Vec<Suspect>,
+    /// Places that were found for players, and when it is looked whether they came to be.
+    reservations: VecDeque<Reservation>,
     /// Players that only a message told of.
     unknown: Vec<(GuildId, LinkId)>,
+    /// When a voice ping is read next, and the one that was read last.
+    ping_due: Option<Instant>,
+    ping_heard: Option<(LinkId, Box<str>, u32)>,
     resuming: bool,
     /// Seconds, as the client set it and as it is told.
     timeout: i64,
@@ -138,7 +147,10 @@ impl Machine {
             players: Players::default(),
             moves: Vec::new(),
             suspects: Vec::new(),
+            reservations: VecDeque::new(),
             unknown: Vec::new(),
+            ping_due: None,
+            ping_heard: None,
             resuming: false,
             timeout: 60,
             last_lost: None,
@@ -252,6 +264,7 @@ impl Machine {
             self.tend_links(cx);
             self.confirm_suspects(cx);
             self.ask_for_unknown(cx);
+            self.check_reservations(cx);
             self.advance_moves(cx);
             self.ensure_link(cx);
         }
@@ -277,7 +290,8 @@ impl Machine {
         let moves = self.moves.iter().map(|moving| self.move_due(moving));
         let suspects = self.suspects.iter().map(|suspect| suspect.due);
         let nodeless = self.nodeless.map(|nodeless| nodeless.next);
-        let rest = parked.into_iter().chain(nodeless);
+        let reserved = self.reservations.front().map(|reservation| reservation.due);
+        let rest = parked.into_iter().chain(nodeless).chain(reserved);
         links.chain(moves).chain(suspects).chain(rest).min()
     }
 
@@ -297,41 +311,6 @@ impl Machine {
             Some(link) if link.is_up() && !waits => Route::Link(link.id),
             _ => Route::Wait,
         }
-    }
-
-    /// Finds a node for a guild's new player, and opens a link to it if there is none.
-    pub fn place(
-        &mut self,
-        guild: GuildId,
-        endpoint: Option<&str>,
-        now: Instant,
-        env: &mut dyn Surroundings,
-        effects: &mut Vec<Effect>,
-    ) -> Placed {
-        let cx = &mut Cx { now, env, effects };
-        if let Route::Link(link) = self.route(guild) {
-            return Placed::Link(link);
-        }
-        if self.players.get(guild).is_some() {
-            return Placed::Wait;
-        }
-        let needs = Needs {
-            endpoint: endpoint.map(Into::into),
-            ..Needs::default()
-        };
-        let choice = match self.choose(&needs, &[], cx) {
-            Ok(choice) => choice,
-            Err(none) => return Placed::Nowhere(none),
-        };
-        let link = self.link_to(choice.node, cx);
-        self.players.entry(guild, link).reserved = true;
-        self.changed = true;
-        let placed = match self.route(guild) {
-            Route::Link(link) => Placed::Link(link),
-            _ => Placed::Wait,
-        };
-        self.settle(cx);
-        placed
     }
 
     /// Chooses the node of a player; one that keeps its session together goes where the session is.

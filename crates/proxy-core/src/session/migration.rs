@@ -23,6 +23,8 @@ pub enum MoveReason {
     Drain,
     /// An operator asked for it.
     Operator,
+    /// It has never played, and its voice region became known.
+    Region,
 }
 
 impl MoveReason {
@@ -33,12 +35,13 @@ impl MoveReason {
             Self::NodeRestarted => "node_restarted",
             Self::Drain => "drain",
             Self::Operator => "operator",
+            Self::Region => "region",
         }
     }
 
     /// The player plays on meanwhile, and stays where it is when the move fails.
     pub const fn is_planned(self) -> bool {
-        matches!(self, Self::Drain | Self::Operator)
+        matches!(self, Self::Drain | Self::Operator | Self::Region)
     }
 }
 

@@ -121,6 +121,11 @@ impl Players {
         self.0.iter().filter(|player| !player.reserved).count()
     }
 
+    /// How many there are or may come to be.
+    pub(crate) fn all(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -11,6 +11,7 @@ use lavalink_protocol::message::PlayerState;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::placement::{region, source};
 use crate::secret::Secret;
 use crate::session::writes::{PluginWrite, Writes};
 
@@ -23,8 +24,8 @@ pub struct Asked {
     pub new_track: bool,
     /// `noReplace=true` in the query: a track that plays is not replaced.
     pub no_replace: bool,
-    /// The voice endpoint, which tells the region.
-    pub endpoint: Option<Box<str>>,
+    /// It names a voice endpoint, which tells the region.
+    pub voice: bool,
 }
 
 impl Asked {
@@ -37,7 +38,7 @@ impl Asked {
             end_time: body.end_time,
             new_track: instructions.iter().any(Option::is_some),
             no_replace,
-            endpoint: body.voice.and_then(|voice| voice.endpoint).map(Into::into),
+            voice: body.voice.is_some_and(|voice| voice.endpoint.is_some()),
         })
     }
 }
@@ -53,8 +54,8 @@ struct Request<'a> {
     encoded_track: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     identifier: Option<&'a RawValue>,
-    #[serde(default)]
-    voice: Option<RequestVoice>,
+    #[serde(borrow, default)]
+    voice: Option<RequestVoice<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,9 +67,12 @@ struct RequestTrack<'a> {
 }
 
 #[derive(Deserialize)]
-struct RequestVoice {
-    #[serde(default)]
-    endpoint: Option<String>,
+#[serde(rename_all = "camelCase")]
+struct RequestVoice<'a> {
+    #[serde(borrow, default)]
+    endpoint: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    channel_id: Option<&'a RawValue>,
 }
 
 /// Tells a null, which stops a track, from an absent key.
@@ -200,6 +204,44 @@ pub struct Needs {
     pub endpoint: Option<Box<str>>,
     /// It has a voice state without channel id, which a 4.2 node refuses.
     pub lacks_channel: bool,
+}
+
+impl Needs {
+    /// Of the player that an update makes, by what the update says.
+    pub fn of_request(body: &[u8]) -> Self {
+        let Ok(body) = serde_json::from_slice::<Request<'_>>(body) else {
+            return Self::default();
+        };
+        let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+        let track = body.track.unwrap_or_default();
+        let encoded = track.encoded.or(body.encoded_track).and_then(text);
+        let identifier = track.identifier.or(body.identifier).and_then(text);
+        let source = match (encoded, identifier) {
+            (Some(encoded), _) => lavalink_protocol::track::source_of(&encoded),
+            (None, Some(identifier)) => source::prefix_of(&identifier).map(Into::into),
+            (None, None) => None,
+        };
+        let channel = |voice: &RequestVoice<'_>| voice.channel_id.is_some_and(|id| !is_blank(id));
+        Self {
+            source,
+            lacks_channel: body.voice.as_ref().is_some_and(|voice| !channel(voice)),
+            endpoint: body
+                .voice
+                .and_then(|voice| voice.endpoint)
+                .and_then(text)
+                .map(Into::into),
+        }
+    }
+
+    /// The voice region, when the endpoint names one.
+    pub fn region(&self) -> Option<&str> {
+        region::of_endpoint(self.endpoint.as_deref()?)
+    }
+}
+
+/// A null, or a text without anything in it.
+fn is_blank(value: &RawValue) -> bool {
+    value.get() == "null" || value.get().trim_matches('"').trim().is_empty()
 }
 
 /// The request that makes a player again.
@@ -347,6 +389,11 @@ impl Shadow {
     /// Whether a track is loaded.
     pub fn has_track(&self) -> bool {
         self.raw_track().is_some()
+    }
+
+    /// Whether it never had a track, as far as is known.
+    pub fn never_played(&self) -> bool {
+        self.serial == 0 && !self.has_track()
     }
 
     /// Whether a voice state was given.

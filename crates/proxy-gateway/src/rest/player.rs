@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lavalink_protocol::id::GuildId;
 use proxy_core::session::machine::{Input, Placed};
-use proxy_core::session::{Asked, LinkId, PluginWrite, inflight};
+use proxy_core::session::{Asked, LinkId, Needs, PluginWrite, inflight};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,9 +23,6 @@ use crate::worker::{Ask, Worker};
 /// Longest body of a player update that is read before it is sent on, and longest answer to one that is read before it
 /// is passed on. Longer ones are streamed, and the session then asks the node what they did.
 pub(crate) const MAX_PLAYER_BODY: usize = 1024 * 1024;
-/// A request waits so long in all for a link that is opened or resumed, or for a migration.
-pub(crate) const REQUEST_WAIT: Duration = Duration::from_secs(10);
-
 /// A request is sent so often in all.
 const MAX_SENDS: u32 = 3;
 /// How long a failed request waits for news of its link before its node is asked again; doubled each time.
@@ -164,11 +161,11 @@ pub(crate) async fn place(
     worker: &Worker,
     session: &SessionEntry,
     guild: GuildId,
-    endpoint: Option<Box<str>>,
+    needs: Box<Needs>,
     limit: Instant,
 ) -> Result<(), ProxyError> {
     let (reply, placed) = oneshot::channel();
-    worker.ask(session, Ask::Place { guild, endpoint, reply });
+    worker.ask(session, Ask::Place { guild, needs, reply });
     match timeout_at(limit, placed).await {
         // The caller looks where it is, or waits until it is there.
         Ok(Ok(Placed::Link(_) | Placed::Wait)) => Ok(()),
@@ -199,7 +196,7 @@ pub(crate) async fn run(forward: &mut Forward, worker: &Rc<Worker>, client: &mut
                 return Err(failed.unwrap_or(Failed::Before(ProxyError::NodeTimeout)));
             }
         };
-        let recovery = recovery.get_or_insert_with(Recovery::new);
+        let recovery = recovery.get_or_insert_with(|| Recovery::new(worker));
         match recovery.go_on(forward, worker, error, sent).await {
             Ok(GoOn::SendAgain) => {}
             Ok(GoOn::Answer(body)) => return answer(forward, worker, client, &body).await,
@@ -265,9 +262,9 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn new() -> Self {
+    fn new(worker: &Worker) -> Self {
         Self {
-            limit: Instant::now() + REQUEST_WAIT,
+            limit: Instant::now() + worker.shared.config.request_wait,
             sends: 1,
         }
     }
@@ -329,8 +326,11 @@ impl Recovery {
                 }
                 To::Unplaced if writes => {
                     drop(under_way);
-                    let endpoint = forward.player.as_ref().and_then(PlayerRequest::endpoint);
-                    place(worker, &session, guild, endpoint, self.limit).await?;
+                    let needs = match forward.player.as_ref().map(|player| &player.does) {
+                        Some(Does::Update(_)) => Needs::of_request(forward.request.body()),
+                        _ => Needs::default(),
+                    };
+                    place(worker, &session, guild, Box::new(needs), self.limit).await?;
                 }
                 To::Unplaced => return Err(error),
                 To::Nowhere => return Err(ProxyError::SessionNotFound),
@@ -396,15 +396,6 @@ impl Recovery {
 fn give_up(forward: &Forward, to: &Route, error: ProxyError) -> ProxyError {
     tracing::debug!(path = %forward.path, node = to.node.0, "request was sent often enough");
     error
-}
-
-impl PlayerRequest {
-    fn endpoint(&self) -> Option<Box<str>> {
-        match &self.does {
-            Does::Update(Some(asked)) => asked.endpoint.clone(),
-            _ => None,
-        }
-    }
 }
 
 /// A 404 of a node that does not know the session, rather than the player.

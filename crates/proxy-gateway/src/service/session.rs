@@ -9,7 +9,7 @@ use lavalink_protocol::http::{ChunkWalker, Framing};
 use lavalink_protocol::id::GuildId;
 use lavalink_protocol::route::{Method, Route};
 use proxy_core::pool::NodeId;
-use proxy_core::session::{Asked, PluginWrite};
+use proxy_core::session::{Asked, Needs, PluginWrite};
 use proxy_core::tenant::Tenant;
 
 use super::wait::Awaited;
@@ -31,6 +31,7 @@ const MAX_PLUGIN_BODY: usize = 16 * 1024;
 
 /// A request for all players of a session that has them on several nodes.
 pub(crate) struct AllPlayers {
+    session: Arc<SessionEntry>,
     links: Vec<Arc<LinkRoute>>,
     class: Class,
     path: Box<str>,
@@ -55,7 +56,7 @@ impl AllPlayers {
             keep_alive: self.keep_alive && self.body.is_done(),
             head_only: self.head_only,
         };
-        let (bytes, close, reason) = match players::merged(worker, self.links).await {
+        let (bytes, close, reason) = match players::merged(worker, &self.session, self.links).await {
             Ok(list) => (respond::ok("application/json", &list, to), !to.keep_alive, None),
             Err(error) => {
                 let (bytes, answer) = refusal(worker, &error, to);
@@ -124,7 +125,7 @@ impl<'r> Request<'r> {
                 Route::Players { .. } => {
                     let links = entry.links();
                     if links.len() > 1 {
-                        return self.all_players(class, links);
+                        return self.all_players(class, entry, links);
                     }
                 }
                 _ => {}
@@ -165,11 +166,12 @@ impl<'r> Request<'r> {
             To::Link(link) => link,
             To::Wait => return Ok((Next::Settle(self.settle(entry, class, Awaited::Player(guild))), 0)),
             To::Unplaced if !self.method.is_safe() && self.method != Method::Delete => {
-                let endpoint = match does {
-                    Does::Update(Some(asked)) => asked.endpoint,
+                let needs = match does {
+                    Does::Update(_) => self.read_body(MAX_PLAYER_BODY)?.bytes().map(Needs::of_request),
                     _ => None,
                 };
-                let settle = self.settle(entry, class, Awaited::Place(guild, endpoint));
+                let awaited = Awaited::Place(guild, Box::new(needs.unwrap_or_default()));
+                let settle = self.settle(entry, class, awaited);
                 return Ok((Next::Settle(settle), 0));
             }
             To::Unplaced | To::Nowhere => match entry.route() {
@@ -261,10 +263,16 @@ impl<'r> Request<'r> {
         Ok(Read::Unchunked(body, used))
     }
 
-    fn all_players(&self, class: Class, links: Vec<Arc<LinkRoute>>) -> Result<(Next, usize), Halt> {
+    fn all_players(
+        &self,
+        class: Class,
+        session: Arc<SessionEntry>,
+        links: Vec<Arc<LinkRoute>>,
+    ) -> Result<(Next, usize), Halt> {
         let mut body = BodyLeft::new(self.head.framing);
         let here = body.take(self.rest).map_err(|_| ProxyError::BadBody)?;
         let players = AllPlayers {
+            session,
             links,
             class,
             path: self.path.into(),

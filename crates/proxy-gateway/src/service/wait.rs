@@ -7,12 +7,13 @@ use std::time::Duration;
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::GuildId;
 use lavalink_protocol::route::Method;
+use proxy_core::session::Needs;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Request, refusal};
 use crate::error::{ProxyError, Reason};
 use crate::respond;
-use crate::rest::player::{self, REQUEST_WAIT};
+use crate::rest::player;
 use crate::session::directory::{SessionEntry, To};
 use crate::worker::{Ask, Worker};
 
@@ -25,8 +26,8 @@ pub(super) enum Awaited {
     Link(Class),
     /// The guild's player is on a link that is up.
     Player(GuildId),
-    /// A new player is placed, near this voice endpoint if it is known.
-    Place(GuildId, Option<Box<str>>),
+    /// A new player is placed, on a node that has what it needs.
+    Place(GuildId, Box<Needs>),
 }
 
 /// See the module.
@@ -58,6 +59,7 @@ impl Settle {
         let changed = self.session.changed.notified();
         // A session that ended after it was looked up has nobody left to say that it changed.
         worker.shared.directory.get(self.session.id.as_str())?;
+        let limit = worker.shared.config.request_wait;
         let waited = match &self.awaited {
             Awaited::Link(_) if self.session.route().is_some() => return None,
             Awaited::Player(guild) if !matches!(self.session.to(*guild), To::Wait) => return None,
@@ -67,11 +69,11 @@ impl Settle {
                     .await
                     .map_err(|_| ProxyError::NodeTimeout)
             }
-            Awaited::Player(_) => timeout_at(since + REQUEST_WAIT, changed)
+            Awaited::Player(_) => timeout_at(since + limit, changed)
                 .await
                 .map_err(|_| ProxyError::NodeTimeout),
-            Awaited::Place(guild, endpoint) => {
-                player::place(worker, &self.session, *guild, endpoint.clone(), since + REQUEST_WAIT).await
+            Awaited::Place(guild, needs) => {
+                player::place(worker, &self.session, *guild, needs.clone(), since + limit).await
             }
         };
         match waited {

@@ -18,12 +18,14 @@ pub(crate) struct Around<'a> {
 
 impl Surroundings for Around<'_> {
     fn place(&mut self, want: &PlayerWant<'_>, now: Instant) -> Result<Choice, NoNode> {
-        let region = want.needs.endpoint.as_deref().and_then(placement::region::of_endpoint);
+        let pings = lock(&self.shared.voice_pings);
+        let region = want.needs.region();
         let want = Want {
             source: want.needs.source.as_deref(),
             exclude: want.exclude,
             allowed: self.allowed,
             region,
+            pings: Some(&pings),
             near: want.near,
             lacks_channel: want.needs.lacks_channel,
             ..Want::new(Wanted::V4)

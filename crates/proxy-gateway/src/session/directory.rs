@@ -224,6 +224,14 @@ impl SessionEntry {
         }
     }
 
+    /// Whether a guild's player is on this link, as far as is known; `true` while it is nowhere else.
+    pub(crate) fn has_player_on(&self, guild: GuildId, link: LinkId) -> bool {
+        match self.to(guild) {
+            To::Link(route) => route.link == link,
+            To::Wait | To::Unplaced | To::Nowhere => true,
+        }
+    }
+
     /// The links that are up.
     pub fn links(&self) -> Vec<Arc<Route>> {
         match &*self.spread.load() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::http::RequestHead;
-use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId, UserId};
 use lavalink_protocol::message::{PlayerUpdate, Ready};
 use lavalink_protocol::ws::{self, From, Opcode};
 use proxy_core::binding::Caller;
@@ -417,23 +417,24 @@ pub(crate) fn fetch_player_updates(worker: &Rc<Worker>, entry: &Arc<SessionEntry
         let Ok(answer) = ask::get(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await else {
             return;
         };
-        for message in player_updates(&answer.body) {
+        for message in player_updates(&answer.body, |guild| entry.has_player_on(guild, link)) {
             worker.ask(&entry, Ask::Message(message));
         }
     });
 }
 
-/// A `playerUpdate` for each player in the answer to `GET .../players`.
-fn player_updates(players: &[u8]) -> Vec<Vec<u8>> {
+/// A `playerUpdate` for each player in the answer to `GET .../players` that is on that link.
+fn player_updates(players: &[u8], is_there: impl Fn(GuildId) -> bool) -> Vec<Vec<u8>> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Player {
-        guild_id: lavalink_protocol::id::GuildId,
+        guild_id: GuildId,
         state: lavalink_protocol::message::PlayerState,
     }
     let players: Vec<Player> = serde_json::from_slice(players).unwrap_or_default();
     players
         .into_iter()
+        .filter(|player| is_there(player.guild_id))
         .map(|player| {
             let mut message = Vec::new();
             PlayerUpdate::new(player.guild_id, player.state).write(&mut message);

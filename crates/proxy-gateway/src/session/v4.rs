@@ -22,6 +22,7 @@ use lavalink_protocol::stats::StatsForm;
 use lavalink_protocol::ws::{self, Opcode};
 use proxy_core::binding::Caller;
 use proxy_core::pool::NodeId;
+use proxy_core::session::Needs;
 use proxy_core::session::links::LinkId;
 use proxy_core::session::machine::{CLOSE_NODE_LOST, Effect, EndReason, Input, Machine, Placed};
 use proxy_core::session::resume::ResumeQueue;
@@ -212,6 +213,7 @@ impl Session {
     }
 
     fn carry_out(&mut self, cx: &mut Context<'_>) {
+        let mut changed = false;
         while let Some(effect) = self.effects.pop_front() {
             self.due = tokio::time::Instant::now();
             match effect {
@@ -249,7 +251,7 @@ impl Session {
                     errands::destroy_player(&self.worker, &self.entry, guild, link);
                 }
                 Effect::Migrated(migration) => self.worker.shared.migrated(&self.entry, &migration),
-                Effect::Publish => self.publish(),
+                Effect::Publish => changed = true,
                 Effect::CloseClient { code, reason } => {
                     // A shutdown was noted before.
                     self.note_end(CloseCause::LinkLost.into());
@@ -263,6 +265,10 @@ impl Session {
                     self.ended = Some(reason);
                 }
             }
+        }
+        // Once for all that happened together. What was begun meanwhile looks at the routes only after this.
+        if changed && self.ended.is_none() {
+            self.publish();
         }
     }
 
@@ -368,9 +374,12 @@ impl Session {
     fn take_ask(&mut self, cx: &mut Context<'_>, ask: Ask) {
         match ask {
             Ask::Tell(input) => self.handle(*input),
-            Ask::Place { guild, endpoint, reply } => {
-                // Whoever asked may have lost patience.
-                reply.send(self.place(guild, endpoint.as_deref())).ok();
+            Ask::Place { guild, needs, reply } => {
+                let placed = self.place(guild, &needs);
+                // Whoever asked looks at the routes next.
+                self.carry_out(cx);
+                // And may have lost patience.
+                reply.send(placed).ok();
             }
             Ask::Opened(opened) => self.link_opened(cx, *opened),
             Ask::NodeSilent(node) => self.node_silent(cx, node),
@@ -383,11 +392,11 @@ impl Session {
         }
     }
 
-    fn place(&mut self, guild: GuildId, endpoint: Option<&str>) -> Placed {
+    fn place(&mut self, guild: GuildId, needs: &Needs) -> Placed {
         let mut effects = Vec::new();
         let mut around = around(&self.worker, &self.entry);
         let now = Instant::now();
-        let placed = self.machine.place(guild, endpoint, now, &mut around, &mut effects);
+        let placed = self.machine.place(guild, needs, now, &mut around, &mut effects);
         self.effects.extend(effects);
         placed
     }

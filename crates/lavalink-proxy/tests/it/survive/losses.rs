@@ -7,7 +7,11 @@ use super::*;
 #[tokio::test]
 async fn players_of_a_killed_node_play_on_elsewhere_at_their_place() {
     let (a, b) = (node().await, node().await);
-    let proxy = ProxyUnderTest::start(&[&a, &b]).await;
+    // So many would not all be on one node otherwise.
+    let proxy = ProxyUnderTest::builder(&[&a, &b])
+        .configure(|config| Arc::make_mut(&mut config.sessions).placement = PlacementMode::Session)
+        .start()
+        .await;
     let client = playing(&proxy, 1..5).await;
     client
         .patch_player(

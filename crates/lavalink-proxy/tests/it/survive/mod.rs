@@ -7,10 +7,12 @@ mod clients;
 mod losses;
 mod planned;
 mod requests;
+mod spread;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_core::session::machine::PlacementMode;
 use proxy_core::session::migration::{MoveOutcome, MoveReason};
 use proxy_testkit::client::Ended;
 use proxy_testkit::{Fault, SimGeneration, SimNode, TestClient, wait_until};

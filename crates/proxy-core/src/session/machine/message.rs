@@ -1,17 +1,43 @@
 //! What becomes of a node's message. This is the one part of the machine that runs for every message.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lavalink_protocol::envelope::{Envelope, EventKind, Op};
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::quick_position;
+use lavalink_protocol::message::{PlayerUpdate, quick_position};
 
-use super::{Cx, Effect, EndReason, Machine, Phase};
+use super::{Cx, Effect, EndReason, Machine, Phase, PlacementMode};
+use crate::placement::region;
+use crate::pool::NodeId;
 use crate::session::links::LinkId;
 use crate::session::migration::Surroundings;
+use crate::session::shadow::Shadow;
 
 /// Players that only a message told of, until the node is asked for them.
 const MAX_UNKNOWN: usize = 64;
+
+/// One player's voice ping is taken out of its `playerUpdate` so often, whichever comes next then: reading them all would
+/// cost more than it tells.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// What the voice connection of a player measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoicePing {
+    /// Its node.
+    pub node: NodeId,
+    /// The region of its voice endpoint.
+    pub region: Box<str>,
+    /// In milliseconds.
+    pub ping: u32,
+}
+
+#[cold]
+fn heard_ping(shadow: &Shadow, payload: &[u8]) -> Option<(Box<str>, u32)> {
+    // -1 while there is none.
+    let ping = u32::try_from(PlayerUpdate::read(payload).ok()?.state.ping).ok()?;
+    let endpoint = shadow.needs().endpoint?;
+    Some((region::of_discord(&endpoint)?.into(), ping))
+}
 
 /// What becomes of one message of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +48,8 @@ pub enum Disposition {
     Swallow,
     /// Hand it to [`Machine::enqueue`].
     Enqueue,
-    /// It is the `stats` of one of several nodes: write those of all of them instead.
+    /// It is the `stats` of one of several nodes: write those of all of them instead, or keep them with
+    /// [`Machine::enqueue_stats`] while the client is away.
     Aggregate,
 }
 
@@ -39,12 +66,13 @@ impl Machine {
         {
             return Disposition::Swallow;
         }
-        if envelope.op == Op::Stats && self.links.len() > 1 {
-            return match self.phase {
-                _ if self.links.primary().map(|primary| primary.id) != Some(link) => Disposition::Swallow,
-                Phase::Connected => Disposition::Aggregate,
-                Phase::Parked { .. } => Disposition::Enqueue,
-                Phase::New | Phase::Ended => Disposition::Swallow,
+        if envelope.op == Op::Stats && (self.settings.placement == PlacementMode::Player || self.links.len() > 1) {
+            let primary = self.links.primary().is_some_and(|primary| primary.id == link);
+            let wanted = matches!(self.phase, Phase::Connected | Phase::Parked { .. });
+            return if primary && wanted {
+                Disposition::Aggregate
+            } else {
+                Disposition::Swallow
             };
         }
         match self.phase {
@@ -84,6 +112,10 @@ impl Machine {
             (Op::PlayerUpdate, _) => {
                 if let (Some(shadow), Some((position, connected))) = (&mut player.shadow, quick_position(payload)) {
                     shadow.told_position(position, connected, now);
+                    if connected && self.ping_due.is_none_or(|due| due <= now) {
+                        self.ping_due = Some(now + PING_EVERY);
+                        self.ping_heard = heard_ping(shadow, payload).map(|(region, ping)| (link, region, ping));
+                    }
                 }
             }
             (_, EventKind::TrackStart) => {
@@ -104,6 +136,14 @@ impl Machine {
             _ => {}
         }
         true
+    }
+
+    /// The voice ping that a message told, to be learned from.
+    #[inline]
+    pub fn take_voice_ping(&mut self) -> Option<VoicePing> {
+        let (link, region, ping) = self.ping_heard.take()?;
+        let node = self.links.get(link)?.node;
+        Some(VoicePing { node, region, ping })
     }
 
     /// A track started in a guild of which no answer told: whoever asked for it did not wait for the answer. The shell
@@ -153,6 +193,24 @@ impl Machine {
             _ => queue.enqueue(message, limits),
         };
         if kept.is_err() {
+            self.end(EndReason::QueueFull, &mut Cx { now, env, effects });
+        }
+    }
+
+    /// Keeps the figures of all nodes for the absent client after [`Disposition::Aggregate`], as [`Self::enqueue`] keeps
+    /// other messages.
+    pub fn enqueue_stats(
+        &mut self,
+        message: &[u8],
+        now: Instant,
+        env: &mut dyn Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
+        let limits = self.settings.queue;
+        let Phase::Parked { queue, .. } = &mut self.phase else {
+            return;
+        };
+        if queue.enqueue_stats(message, limits).is_err() {
             self.end(EndReason::QueueFull, &mut Cx { now, env, effects });
         }
     }

@@ -41,7 +41,7 @@ impl Machine {
         }
     }
 
-    fn begin_move(
+    pub(super) fn begin_move(
         &mut self,
         guild: GuildId,
         from: NodeId,
@@ -174,7 +174,9 @@ impl Machine {
         let mut exclude: Vec<NodeId> = left.chain(moving.tried.iter().copied()).collect();
         if let Some(node) = moving.wanted {
             let usable = cx.env.state(node).takes_work() && !exclude.contains(&node);
-            return if usable {
+            return if usable && moving.reason == MoveReason::Region {
+                Ok(Choice::by_region(node))
+            } else if usable {
                 Ok(Choice::by_operator(node))
             } else {
                 Err(NoNode {
@@ -409,9 +411,19 @@ impl Machine {
             // The answer must not cover up that a track ended unheard.
             return self.suspect(guild, link, Some(answer.into()), cx);
         }
-        match &mut player.shadow {
-            Some(shadow) => shadow.follow(asked, answer, cx.now),
-            None => player.shadow = Shadow::new(asked, answer, cx.now).map(Box::new),
+        let found_voice = match &mut player.shadow {
+            Some(shadow) => {
+                let before = (asked.voice && shadow.never_played()).then(|| shadow.needs());
+                shadow.follow(asked, answer, cx.now);
+                before.is_some_and(|before| shadow.never_played() && before.region() != shadow.needs().region())
+            }
+            None => {
+                player.shadow = Shadow::new(asked, answer, cx.now).map(Box::new);
+                false
+            }
+        };
+        if found_voice {
+            self.place_anew(guild, link, cx);
         }
         if known {
             return;

@@ -3,6 +3,7 @@
 mod client;
 mod links;
 mod moves;
+mod places;
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::health::NodeState;
-use crate::placement::{Choice, NoNodeCause, Wanted};
+use crate::placement::{Choice, NoNodeCause, Rule, Wanted, Why};
 use crate::session::migration::{MigrationBudget, MigrationLimits, MoveOutcome, MoveReason};
 use crate::session::resume::QueueLimits;
-use crate::session::shadow::Asked;
+use crate::session::shadow::{Asked, Needs};
 
 const LINK: LinkId = LinkId(0);
 const GUILD: GuildId = GuildId(7);
@@ -33,12 +34,24 @@ fn envelope(op: Op, guild: Option<u64>, event: EventKind) -> Envelope {
 /// Nodes of equal worth: the first that is usable is chosen.
 struct Nodes {
     states: Vec<NodeState>,
+    /// Players whose voice region is known are better off there.
+    nearest: Option<NodeId>,
     budget: MigrationBudget,
 }
 
 impl Surroundings for Nodes {
     fn place(&mut self, want: &PlayerWant<'_>, _: Instant) -> Result<Choice, NoNode> {
         let usable = |node: &NodeId| self.state(*node).takes_work() && !want.exclude.contains(node);
+        if let Some(node) = self
+            .nearest
+            .filter(|node| want.needs.region().is_some() && usable(node))
+        {
+            let why = Why {
+                rule: Rule::Score(1.0),
+                ..Choice::by_region(node).why
+            };
+            return Ok(Choice { node, why });
+        }
         let nodes = || (0..self.states.len() as u16).map(NodeId);
         let near = nodes().find(|node| usable(node) && want.near.contains(node));
         let node = near.or_else(|| nodes().find(usable)).ok_or(NoNode {
@@ -80,6 +93,7 @@ impl Story {
             machine: Machine::new(Arc::new(settings)),
             nodes: Nodes {
                 states: vec![NodeState::Healthy; 2],
+                nearest: None,
                 budget: MigrationBudget::new(MigrationLimits::default()),
             },
             start: Instant::now(),
@@ -95,6 +109,7 @@ impl Story {
         Self::with(SessionSettings {
             queue,
             max_park: seconds(3600),
+            placement: PlacementMode::Session,
             ..SessionSettings::default()
         })
     }

@@ -55,7 +55,7 @@ impl Default for SessionSettings {
             queue: QueueLimits::default(),
             max_park: Duration::from_secs(24 * 3600),
             grace: Duration::from_secs(60),
-            placement: PlacementMode::Session,
+            placement: PlacementMode::Player,
             links: LinkSettings::default(),
         }
     }

@@ -70,7 +70,7 @@ fn what_a_request_asks_is_read_in_each_of_its_forms() {
         assert_eq!((asked.new_track, asked.end_time), (new_track, end_time), "{body}");
     }
     let voice = asked(r#"{"voice":{"token":"t","endpoint":"fra1.discord.media","sessionId":"s"}}"#);
-    assert_eq!(voice.endpoint.as_deref(), Some("fra1.discord.media"));
+    assert!(voice.voice && !asked(r#"{"voice":null}"#).voice);
     assert_eq!(Asked::read(b"{", false), None);
     assert_eq!(Asked::read(br#"{"endTime":"x"}"#, false), None);
 }
@@ -264,4 +264,50 @@ fn a_player_that_no_node_takes_fails_as_lavalink_would_say_it() {
 #[test]
 fn a_player_that_plays_is_kept_in_little_more_than_its_own_text() {
     assert!(size_of::<Shadow>() <= 128, "{}", size_of::<Shadow>());
+}
+
+#[test]
+fn what_a_player_needs_is_read_from_the_update_that_makes_it() {
+    const YOUTUBE: &str = "QAAAjQIAJVJpY2sgQXN0bGV5IC0gTmV2ZXIgR29ubmEgR2l2ZSBZb3UgVXAADlJpY2tBc3RsZXlWRVZPAAAAAAADPCAAC2RRdzR3OVdnWGNRAAEAK2h0dHBzOi8vd3d3LnlvdXR1YmUuY29tL3dhdGNoP3Y9ZFF3NHc5V2dYY1EAB3lvdXR1YmUAAAAAAAAAAA==";
+    let voice = |more: &str| format!(r#"{{"voice":{{"token":"t","endpoint":"rotterdam1.discord.media"{more}}}}}"#);
+    let rows = [
+        (r#"{"volume":3}"#.to_owned(), None, None, false),
+        (
+            format!(r#"{{"track":{{"encoded":"{YOUTUBE}"}}}}"#),
+            Some("youtube"),
+            None,
+            false,
+        ),
+        (
+            format!(r#"{{"encodedTrack":"{YOUTUBE}"}}"#),
+            Some("youtube"),
+            None,
+            false,
+        ),
+        (r#"{"track":{"encoded":"?"}}"#.to_owned(), None, None, false),
+        (r#"{"track":{"encoded":null}}"#.to_owned(), None, None, false),
+        (
+            r#"{"identifier":"scsearch:a"}"#.to_owned(),
+            Some("scsearch"),
+            None,
+            false,
+        ),
+        (
+            r#"{"track":{"identifier":"https://a.example/"}}"#.to_owned(),
+            None,
+            None,
+            false,
+        ),
+        (voice(""), None, Some("rotterdam"), true),
+        (voice(r#","channelId":null"#), None, Some("rotterdam"), true),
+        (voice(r#","channelId":" ""#), None, Some("rotterdam"), true),
+        (voice(r#","channelId":"9""#), None, Some("rotterdam"), false),
+        (r#"{"voice":null}"#.to_owned(), None, None, false),
+        ("{".to_owned(), None, None, false),
+    ];
+    for (body, source, region, lacks_channel) in rows {
+        let needs = Needs::of_request(body.as_bytes());
+        let found = (needs.source.as_deref(), needs.region(), needs.lacks_channel);
+        assert_eq!(found, (source, region, lacks_channel), "{body}");
+    }
 }

@@ -13,7 +13,7 @@ use proxy_core::session::machine::{
 };
 use proxy_core::session::migration::MoveOutcome;
 use proxy_core::session::orphans::{Orphan, Orphans};
-use proxy_core::session::{Asked, LinkId, QueueLimits};
+use proxy_core::session::{Asked, LinkId, Needs, QueueLimits};
 
 use super::Reached;
 use super::client::Client;
@@ -558,7 +558,7 @@ impl Shell {
                 }
                 Route::Unplaced => {
                     let mut effects = Vec::new();
-                    let placed = self.machine.place(guild, None, now, nodes, &mut effects);
+                    let placed = self.machine.place(guild, &Needs::default(), now, nodes, &mut effects);
                     self.carry_out(effects, now, nodes, reached);
                     match placed {
                         Placed::Link(link) => Route::Link(link),

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use lavalink_protocol::id::{GuildId, NodeSessionId};
 use lavalink_protocol::stats::{Stats, StatsForm};
 use lavalink_protocol::ws::{self, From, Opcode};
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
-use proxy_core::session::machine::{Input, Leave, LinkLoss, PlacementMode, Route as Way};
+use proxy_core::session::machine::{Input, Leave, LinkLoss, PlacementMode, Route as Way, VoicePing};
 use proxy_core::session::{Link, LinkId};
 
 use super::Session;
@@ -19,6 +20,7 @@ use crate::session::directory::{Route, Spread, To};
 use crate::session::errands;
 use crate::session::frames::{Inbound, Outbound};
 use crate::session::relay::{Relay, Relayed};
+use crate::shared::lock;
 use crate::usage::LinkRecord;
 use crate::worker::Worker;
 
@@ -169,8 +171,11 @@ impl Session {
             self.note_stats(index, &stats);
         }
         if relayed.aggregate {
-            let stats = local::stats(&self.worker.shared, StatsForm::V4Message);
-            self.send_text(&stats);
+            self.send_figures();
+        }
+        if let Some(heard) = self.machine.take_voice_ping() {
+            let VoicePing { node, region, ping } = heard;
+            lock(&self.worker.shared.voice_pings).learn(node, &region, ping, Instant::now());
         }
         if self.machine.has_unknown() {
             self.handle(Input::Tick);
@@ -186,6 +191,19 @@ impl Session {
         if let Ok(stats) = Stats::read(payload) {
             let players = self.machine.players().on(link.id) as u32;
             self.worker.shared.link_reported(link.node, link.key, players, stats);
+        }
+    }
+
+    /// Tells the client the figures of all nodes, or keeps them for it.
+    fn send_figures(&mut self) {
+        let stats = local::stats(&self.worker.shared, StatsForm::V4Message);
+        if self.machine.is_parked() {
+            let (mut effects, now) = (Vec::new(), Instant::now());
+            let mut around = super::around(&self.worker, &self.entry);
+            self.machine.enqueue_stats(&stats, now, &mut around, &mut effects);
+            self.effects.extend(effects);
+        } else {
+            self.send_text(&stats);
         }
     }
 
