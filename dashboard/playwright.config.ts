@@ -26,5 +26,6 @@ export default defineConfig({
   projects: [
     { name: "dashboard", testMatch: "*.spec.ts" },
     { name: "screenshots", testMatch: "screenshots.ts" },
+    { name: "load", testMatch: "load.ts" },
   ],
 });

@@ -54,6 +54,10 @@ class Program {
     });
   }
 
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
@@ -133,8 +137,11 @@ export class Stack {
   adminUrl = "";
   clientPort = 0;
 
-  static async start(nodes = NODES, bots = BOTS): Promise<Stack> {
-    const stack = new Stack();
+  /** `settings` are sections of the configuration beside those that every run has. */
+  private constructor(private readonly settings: string) {}
+
+  static async start(nodes = NODES, bots = BOTS, settings = ""): Promise<Stack> {
+    const stack = new Stack(settings);
     try {
       for (const node of nodes) await stack.startNode(node, "0");
       await stack.startProxy();
@@ -174,6 +181,7 @@ export class Stack {
       '[usage]\nlevels = ["1KB/s", "20KB/s", "1MB/s"]\n',
       '[health]\ninterval = "500ms"\n',
       '[log]\nformat = "json"\n',
+      this.settings,
       ...["default", "bigbot"].map((name) => `[[tenants]]\nname = "${name}"\npassword = "${name}-password"\n`),
       ...nodes,
     ].join("\n");
@@ -198,6 +206,10 @@ export class Stack {
     const node = this.nodes.get(name);
     if (!node) throw new Error(`there is no node ${name}`);
     await this.startNode(node.spec, node.port);
+  }
+
+  get proxyPid(): number {
+    return this.proxy?.pid ?? 0;
   }
 
   /** Ends the proxy, for what the page does then. */

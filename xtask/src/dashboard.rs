@@ -42,10 +42,20 @@ pub(crate) fn types() -> Result<()> {
     run(npm(&["run", "--silent", "types"]))
 }
 
+/// Measures the proxy and the page beside many connections, with the optimised build.
+pub(crate) fn load() -> Result<()> {
+    build()?;
+    build_programs(&["--release"])?;
+    chromium().map_err(anyhow::Error::msg)?;
+    let mut measure = npm(&["run", "--silent", "load"]);
+    measure.env("LAVALINK_PROXY_BUILD", target().join("release"));
+    run(measure)
+}
+
 /// Takes the pictures of every view.
 pub(crate) fn screenshots() -> Result<()> {
     build()?;
-    build_programs()?;
+    build_programs(&[])?;
     chromium().map_err(anyhow::Error::msg)?;
     run(npm(&["run", "--silent", "screenshots"]))
 }
@@ -61,7 +71,7 @@ pub(crate) fn test(outcome: &mut Outcome) -> Result<()> {
         outcome.fail("dashboard: types");
     }
     counted(outcome, "specs", &["run", "--silent", "test"])?;
-    build_programs()?;
+    build_programs(&[])?;
     match chromium() {
         Ok(()) => counted(outcome, "browser tests", &["run", "--silent", "e2e"]),
         Err(reason) => {
@@ -110,8 +120,9 @@ fn count(line: &str, word: &str) -> usize {
 }
 
 /// The programs that the browser tests start.
-fn build_programs() -> Result<()> {
+fn build_programs(options: &[&str]) -> Result<()> {
     let mut command = cargo(["build", "--package", "lavalink-proxy", "--package", "proxy-testkit"]);
+    command.args(options);
     for name in ["lavalink-proxy", "sim-node", "sim-bots"] {
         command.args(["--bin", name]);
     }

@@ -25,6 +25,7 @@ usage: cargo xtask <command>
   test                        install what the tests need and run all of them
   check                       what has to pass before a commit: format, clippy, generated documents, tests
   dashboard                   build the dashboard (with Node); the next build of the proxy embeds it
+  dashboard --load            measure what it costs and how quick it is beside 10,000 connections with traffic
   screenshots                 take the pictures of the dashboard in docs/images
   docs [--check]              write the generated documents (--check: say whether they are up to date)
   bench [options]             measure the proxy beside HAProxy and nginx; options go to `proxy-bench run`
@@ -50,6 +51,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["test"] => test::test(),
         ["check"] => check(),
         ["dashboard"] => dashboard::build(),
+        ["dashboard", "--load"] => dashboard::load(),
         ["screenshots"] => dashboard::screenshots(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
