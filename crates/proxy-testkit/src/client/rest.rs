@@ -66,6 +66,12 @@ impl Rest {
         Ok(Self::new(Endpoint::new(url, None)?, password.map(str::to_owned)))
     }
 
+    /// Closes the connections that wait for a request. For who calls just when the other side may give them up, which
+    /// a request that is then under way does not survive.
+    pub fn close_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A GET.
     ///
     /// # Errors
