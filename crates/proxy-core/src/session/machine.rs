@@ -41,7 +41,7 @@ use crate::placement::NoNode;
 use crate::pool::NodeId;
 use crate::session::links::{Link, LinkId, LinkState, Links, Resuming};
 use crate::session::migration::{Move, PlayerWant, Surroundings};
-use crate::session::players::Players;
+use crate::session::players::{Player, Players};
 use crate::session::resume::ResumeQueue;
 use crate::session::shadow::{Needs, Shadow};
 
@@ -299,14 +299,24 @@ impl Machine {
 
     /// Where a guild's requests go.
     pub fn route(&self, guild: GuildId) -> Route {
-        let Some(player) = self.players.get(guild) else {
-            return match (self.settings.placement, self.session_link()) {
-                (PlacementMode::Player, _) => Route::Unplaced,
-                (PlacementMode::Session, Some(link)) if link.is_up() => Route::Link(link.id),
-                (PlacementMode::Session, _) => Route::Wait,
-            };
-        };
-        let waits = player.moving && self.move_of(guild).is_some_and(Move::blocks_requests);
+        match self.players.get(guild) {
+            Some(player) => self.route_to(player),
+            None => self.route_of_others(),
+        }
+    }
+
+    /// Where the requests of guilds without a player go.
+    pub fn route_of_others(&self) -> Route {
+        match (self.settings.placement, self.session_link()) {
+            (PlacementMode::Player, _) => Route::Unplaced,
+            (PlacementMode::Session, Some(link)) if link.is_up() => Route::Link(link.id),
+            (PlacementMode::Session, _) => Route::Wait,
+        }
+    }
+
+    /// Where the requests of a player go.
+    pub fn route_to(&self, player: &Player) -> Route {
+        let waits = player.moving && self.move_of(player.guild).is_some_and(Move::blocks_requests);
         match self.links.get(player.link) {
             Some(link) if link.is_up() && !waits => Route::Link(link.id),
             _ => Route::Wait,

@@ -4,6 +4,7 @@
 //! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
 //! as they came and read when they are needed, which for most players is never.
 
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use lavalink_protocol::id::GuildId;
@@ -26,6 +27,8 @@ pub struct Asked {
     pub no_replace: bool,
     /// It names a voice endpoint, which tells the region.
     pub voice: bool,
+    /// The voice channel. Nodes before 4.2 take it and do not show it, but the node that the player moves to may want it.
+    pub channel: Option<NonZeroU64>,
 }
 
 impl Asked {
@@ -38,7 +41,11 @@ impl Asked {
             end_time: body.end_time,
             new_track: instructions.iter().any(Option::is_some),
             no_replace,
-            voice: body.voice.is_some_and(|voice| voice.endpoint.is_some()),
+            voice: body.voice.as_ref().is_some_and(|voice| voice.endpoint.is_some()),
+            channel: body
+                .voice
+                .and_then(|voice| voice.channel_id)
+                .and_then(|id| id.get().trim_matches('"').parse().ok()),
         })
     }
 }
@@ -98,6 +105,8 @@ pub struct Shadow {
     known: Instant,
     /// The node may hold something else: an update failed, or its answer was lost.
     pub doubtful: bool,
+    /// The voice channel of the last voice state that was given.
+    channel: Option<NonZeroU64>,
     /// What was written to plugin routes below the player.
     writes: Writes,
 }
@@ -139,7 +148,14 @@ const fn full_volume() -> i64 {
 struct Voice {
     token: String,
     endpoint: String,
+    session_id: String,
     channel_id: Option<String>,
+}
+
+impl Voice {
+    fn lacks_channel(&self) -> bool {
+        self.channel_id.as_deref().is_none_or(|id| id.trim().is_empty())
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -282,6 +298,7 @@ impl Shadow {
             serial: 0,
             known: now,
             doubtful: false,
+            channel: asked.channel,
             writes: Writes::default(),
         })
     }
@@ -298,6 +315,9 @@ impl Shadow {
             self.end_time = asked.end_time;
         } else if asked.end_time.is_some() {
             self.end_time = asked.end_time;
+        }
+        if asked.voice {
+            self.channel = asked.channel;
         }
         self.take_answer(text, now);
     }
@@ -420,14 +440,13 @@ impl Shadow {
     /// What the player needs of another node.
     pub fn needs(&self) -> Needs {
         let voice = self.voice().filter(|voice| !voice.token.is_empty());
-        let blank = |voice: &Voice| voice.channel_id.as_deref().is_none_or(|id| id.trim().is_empty());
         Needs {
             source: self
                 .track_object()
                 .map(|track| track.info.source_name)
                 .filter(|source| !source.is_empty())
                 .map(Into::into),
-            lacks_channel: voice.as_ref().is_some_and(blank),
+            lacks_channel: voice.as_ref().is_some_and(Voice::lacks_channel) && self.channel.is_none(),
             endpoint: voice.map(|voice| voice.endpoint.into()),
         }
     }
@@ -461,7 +480,7 @@ impl Shadow {
                 field(&mut body, "filters", filters.get());
             }
             if let Some(voice) = player.voice.filter(|_| self.has_voice()) {
-                field(&mut body, "voice", voice.get());
+                field(&mut body, "voice", &self.voice_update(voice));
             }
         }
         body.push('}');
@@ -469,6 +488,19 @@ impl Shadow {
             body: Secret::new(body),
             starts_track: track.is_some(),
             writes: self.writes.iter().cloned().collect(),
+        }
+    }
+
+    /// The voice state as the node showed it, with the channel that it did not show.
+    fn voice_update(&self, shown: &RawValue) -> String {
+        let voice = read::<Voice>(shown.get().as_bytes()).filter(Voice::lacks_channel);
+        match (voice, self.channel) {
+            (Some(voice), Some(channel)) => serde_json::json!({
+                "token": voice.token, "endpoint": voice.endpoint, "sessionId": voice.session_id,
+                "channelId": channel.to_string(),
+            })
+            .to_string(),
+            _ => shown.get().to_owned(),
         }
     }
 

@@ -114,6 +114,18 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.toml:2:1: sessions.queue_messages: expected at least 1",
     ),
     (
+        "[sessions]\nmigration_limit_per_node = 0",
+        "f.toml:2:1: sessions.migration_limit_per_node: expected at least 1",
+    ),
+    (
+        "[sessions]\nmigration_drain_rate = 10001",
+        "f.toml:2:1: sessions.migration_drain_rate: expected at most 10000",
+    ),
+    (
+        "[sessions]\nrequest_wait = \"0s\"",
+        "f.toml:2:1: sessions.request_wait: expected a time above zero",
+    ),
+    (
         "[health]\nfailures = 0",
         "f.toml:2:1: health.failures: expected at least 1",
     ),

@@ -63,3 +63,19 @@ async fn an_operator_moves_one_player() {
     client.disconnect().await;
     wait_until(SOON, || a.sessions().is_empty() && b.sessions().is_empty()).await;
 }
+
+#[tokio::test]
+async fn players_of_an_older_node_go_to_a_4_2_node_with_the_channel_that_the_older_one_does_not_show() {
+    let old = SimNode::builder().generation(SimGeneration::V4_1).plays_without_voice();
+    let (old, new) = (old.start().await.unwrap(), node().await);
+    let proxy = ProxyUnderTest::start(&[&old, &new]).await;
+    assert!(proxy.shared().set_draining("n1", true));
+    let client = playing(&proxy, 1..4).await;
+    wait_playing(&old, 1..4).await;
+    assert!(proxy.shared().set_draining("n1", false));
+    assert!(proxy.shared().set_draining("n0", true));
+    wait_playing(&new, 1..4).await;
+    let player = client.get_player(2).await.unwrap().json();
+    assert_eq!(player["voice"]["channelId"], json!("3"));
+    assert_unnoticed(&client, 3);
+}

@@ -311,3 +311,23 @@ fn what_a_player_needs_is_read_from_the_update_that_makes_it() {
         assert_eq!(found, (source, region, lacks_channel), "{body}");
     }
 }
+
+#[test]
+fn a_channel_that_the_node_does_not_show_goes_along() {
+    let now = Instant::now();
+    let mut old = player(&Value::Null, 0);
+    old["voice"] = json!({"token": "t", "endpoint": "e", "sessionId": "s"});
+    let with = asked(r#"{"voice":{"token":"t","endpoint":"e","sessionId":"s","channelId":"77"}}"#);
+    let without = asked(r#"{"voice":{"token":"u","endpoint":"e","sessionId":"s"}}"#);
+    let mut shadow = Shadow::new(&with, &bytes(&old), now).unwrap();
+    shadow.follow(&asked(r#"{"volume":9}"#), &bytes(&old), now);
+    assert!(!shadow.needs().lacks_channel);
+    assert_eq!(
+        restored(&shadow, now)["voice"],
+        json!({"token": "t", "endpoint": "e", "sessionId": "s", "channelId": "77"})
+    );
+    // It belongs to the voice state that it came with.
+    shadow.follow(&without, &bytes(&old), now);
+    assert!(shadow.needs().lacks_channel);
+    assert_eq!(restored(&shadow, now)["voice"].get("channelId"), None);
+}

@@ -352,15 +352,12 @@ impl Session {
         let guilds: Vec<(GuildId, Option<u16>)> = machine
             .players()
             .iter()
-            .map(|player| (player.guild, place(machine.route(player.guild))))
+            .map(|player| (player.guild, place(machine.route_to(player))))
             .collect();
-        let others = match machine.route(NOBODY) {
+        let others = match machine.route_of_others() {
             Way::Unplaced => To::Unplaced,
             way => place(way).map_or(To::Wait, |index| To::Link(Arc::clone(&links[usize::from(index)]))),
         };
         self.entry.set_routes(primary, Some(Spread { links, guilds, others }));
     }
 }
-
-/// No guild has this id.
-const NOBODY: GuildId = GuildId(u64::MAX);
