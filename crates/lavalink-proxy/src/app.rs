@@ -19,6 +19,7 @@ use proxy_gateway::node::{NodeAddress, NodeTls};
 use proxy_store::{Settings, Store};
 
 use crate::config::{self, Config, Placement, Version};
+use crate::keeper::StoreKeeper;
 use crate::telemetry::Logging;
 
 /// Probes of a node in doubt come this much quicker than the configured interval, but not more often than this.
@@ -45,7 +46,13 @@ impl App {
         let store = open_store(&config.store)?;
         let (alerts, levels) = (config.alerts.clone(), config.levels);
         let status = config.status.clone();
-        let gateway = Gateway::start(gateway_config(config)?).context("the proxy listener does not start")?;
+        let keeper = StoreKeeper::new(store.clone());
+        let gateway = GatewayConfig {
+            kept: keeper.kept().context("the sessions of the run before cannot be read")?,
+            keeper: Some(Arc::new(keeper)),
+            ..gateway_config(config)?
+        };
+        let gateway = Gateway::start(gateway).context("the proxy listener does not start")?;
         let admin = AdminConfig {
             password: admin.password,
             viewer_password: admin.viewer_password,
@@ -157,11 +164,11 @@ fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
                 messages: u32::try_from(sessions.queue_messages).unwrap_or(u32::MAX),
                 bytes: u32::try_from(sessions.queue_bytes).unwrap_or(u32::MAX),
             },
-            grace: Duration::ZERO,
             placement: match sessions.placement {
                 Placement::Player => PlacementMode::Player,
                 Placement::Session => PlacementMode::Session,
             },
+            grace: sessions.grace,
             ..SessionSettings::default()
         }),
         request_wait: sessions.request_wait,
@@ -180,6 +187,8 @@ fn gateway_config(config: Config) -> anyhow::Result<GatewayConfig> {
             ..HealthSettings::default()
         },
         probe_timeout: health.timeout,
+        keeper: None,
+        kept: Vec::new(),
         info_union: requests.info_union,
     })
 }

@@ -4,6 +4,7 @@
 mod app;
 mod cli;
 mod config;
+mod keeper;
 mod probe;
 mod telemetry;
 

@@ -14,6 +14,7 @@ use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::Tenants;
 
+use crate::keeper::{Keeper, KeptSession};
 use crate::node::NodeAddress;
 
 /// See the module.
@@ -71,6 +72,10 @@ pub struct GatewayConfig {
     pub health: HealthSettings,
     /// For one probe.
     pub probe_timeout: Duration,
+    /// Keeps sessions for another run of the proxy; `None`: they end with this one.
+    pub keeper: Option<Arc<dyn Keeper>>,
+    /// The sessions that the run before kept.
+    pub kept: Vec<KeptSession>,
     /// `/v4/info` shows what any node has instead of what all have.
     pub info_union: bool,
 }

@@ -209,6 +209,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
                 log_own(&worker, &client, line, &bytes, refused);
                 kept
             }
+            Next::Kept(answer) => {
+                let Answered { bytes, close, body } = answer.await;
+                let kept = respond_with(&worker, &mut client, &bytes, close, body, None).await;
+                log_own(&worker, &client, line, &bytes, None);
+                kept
+            }
             Next::Forward(forward) => forward_one(&worker, &mut client, *forward, line).await,
             Next::Players(players) => {
                 let (answer, refused) = players.answer(&worker).await;

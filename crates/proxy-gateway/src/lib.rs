@@ -8,6 +8,7 @@ mod access;
 pub mod config;
 mod connection;
 pub mod error;
+pub mod keeper;
 mod listener;
 mod local;
 pub mod moves;
@@ -40,6 +41,8 @@ use tokio_rustls::TlsAcceptor;
 pub use transport::tls::TlsError;
 
 use config::{GatewayConfig, ListenerConfig};
+use session::revive;
+use session::v4::{self, Revived};
 use shared::Shared;
 use worker::{Worker, WorkerMessage};
 
@@ -81,7 +84,8 @@ impl Gateway {
     ///
     /// # Errors
     /// When an address is taken, or TLS settings cannot be used.
-    pub fn start(config: GatewayConfig) -> Result<Self, StartError> {
+    pub fn start(mut config: GatewayConfig) -> Result<Self, StartError> {
+        let kept = std::mem::take(&mut config.kept);
         let threads = config.threads.max(1);
         let (addresses, bound) = bind_all(&config.listeners, threads)?;
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel(worker::INBOX)).unzip();
@@ -91,11 +95,12 @@ impl Gateway {
             move || run_local(probe::run(shared))
         })?];
         wait_for_probes(&shared);
-        for (id, (inbox, bound)) in receivers.into_iter().zip(bound).enumerate() {
+        let revived = revive::take_up(&shared, kept, threads);
+        for (id, ((inbox, bound), revived)) in receivers.into_iter().zip(bound).zip(revived).enumerate() {
             let shared = Arc::clone(&shared);
             let (ready, started) = std_mpsc::channel();
             handles.push(spawn(&format!("worker-{id}"), move || {
-                run_local(run_worker(id, shared, inbox, bound, ready));
+                run_local(run_worker(id, shared, inbox, (bound, revived), ready));
             })?);
             started
                 .recv()
@@ -185,7 +190,7 @@ async fn run_worker(
     id: usize,
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<WorkerMessage>,
-    bound: Bound,
+    (bound, revived): (Bound, Vec<Revived>),
     ready: std_mpsc::Sender<io::Result<()>>,
 ) {
     let listeners = bound
@@ -197,6 +202,10 @@ async fn run_worker(
         Err(error) => return drop(ready.send(Err(error))),
     };
     let worker = Rc::new(Worker::new(id, shared));
+    // Before any client asks for one, here or through another worker.
+    for session in revived {
+        v4::revive(Rc::clone(&worker), session);
+    }
     tokio::task::spawn_local(Rc::clone(&worker).read_inbox(inbox));
     for (listener, tls) in listeners {
         tokio::task::spawn_local(listener::run(Rc::clone(&worker), listener, tls));
@@ -206,7 +215,7 @@ async fn run_worker(
     let mut watch = tokio::time::interval(Duration::from_millis(250));
     loop {
         tokio::select! {
-            _ = tick.tick() => worker.expire_pools(),
+            _ = tick.tick() => worker.tidy(),
             _ = watch.tick() => worker.watch_nodes(),
             () = worker.stop_requested() => break,
         }

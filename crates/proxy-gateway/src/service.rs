@@ -4,6 +4,7 @@
 mod session;
 mod wait;
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,6 +67,8 @@ pub(crate) enum Next {
         /// Why it is a refusal, if it is one.
         refused: Option<Reason>,
     },
+    /// Write this answer once what it says is kept.
+    Kept(Pin<Box<dyn Future<Output = Answered>>>),
     /// Ask a node.
     Forward(Box<Forward>),
     /// Ask all nodes of a session for its players.

@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::config::GatewayConfig;
 use crate::error::{ProxyError, Refusals};
+use crate::keeper::Keeping;
 use crate::moves::MoveLedger;
 use crate::node::Node;
 use crate::observed::Observations;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub(crate) migrations: Mutex<MigrationBudget>,
     /// How near nodes are to voice regions, as their players tell; locked for placements and for one message in many.
     pub(crate) voice_pings: Mutex<VoicePings>,
+    /// Whether sessions are kept for another run of the proxy, and how that goes.
+    pub keeping: Keeping,
     /// What became of migrations.
     pub moves: MoveLedger,
     /// Node sessions that were left without a word.
@@ -123,6 +126,7 @@ impl Shared {
             limits: Mutex::new(Connections::new(config.limits)),
             migrations: Mutex::new(MigrationBudget::new(config.migrations)),
             voice_pings: Mutex::default(),
+            keeping: Keeping::new(config.keeper.clone()),
             moves: MoveLedger::default(),
             orphans: Mutex::default(),
             orphaned: AtomicUsize::new(0),

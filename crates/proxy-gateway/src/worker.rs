@@ -16,6 +16,7 @@ use proxy_core::session::Needs;
 use proxy_core::session::machine::{Input, NodeChange, Placed};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::keeper;
 use crate::rest::pool::NodePool;
 use crate::session::directory::SessionEntry;
 use crate::session::errands::{self, Opened};
@@ -71,6 +72,8 @@ pub(crate) enum Ask {
     Shutdown,
     /// Write these messages to the client, whole.
     Message(Vec<u8>),
+    /// Commits of the session failed: all of it is to be kept now.
+    KeepAgain,
     /// The client is back on another connection.
     Resume(Box<Returning>),
 }
@@ -409,8 +412,14 @@ impl Worker {
         }
     }
 
+    /// The upkeep of every few seconds.
+    pub(crate) fn tidy(&self) {
+        keeper::keep_again(self);
+        self.expire_pools();
+    }
+
     /// Drops kept node connections that nobody used for a while.
-    pub(crate) fn expire_pools(&self) {
+    fn expire_pools(&self) {
         self.pools.iter().for_each(|pool| pool.expire());
     }
 }

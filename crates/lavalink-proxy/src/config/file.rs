@@ -368,9 +368,10 @@ pub(crate) struct Sessions {
     /// `"always"`, or `"never"`.
     #[schemars(extend("x-not-yet" = "v3 clients are served by v3 nodes only"))]
     pub(crate) bridge: Bridge,
-    /// How long a session is kept for its client when the proxy itself caused the close, even if the client never asked
-    /// for resuming.
-    #[schemars(extend("x-not-yet" = "only clients that asked for resuming are waited for"))]
+    /// How long a session waits for its client after a restart of the proxy, even if the client never asked for resuming;
+    /// its own timeout counts where it is longer. Its music plays on meanwhile. `"0s"`: only for clients that asked.
+    ///
+    /// Trap: nodes keep players without the proxy for two minutes, so it should be back by then.
     pub(crate) grace: Period,
     /// How many messages are kept for a client that is away and may resume. When there are more the session ends, since
     /// a client that resumes must not miss any.

@@ -163,6 +163,8 @@ pub(crate) struct Sessions {
     pub(crate) request_wait: Duration,
     /// How many players move at a time.
     pub(crate) migrations: MigrationLimits,
+    /// How long a session waits for its client after a restart of the proxy, at least.
+    pub(crate) grace: Duration,
     /// Bound of a waiting session's queue in messages.
     pub(crate) queue_messages: usize,
     /// Bound of a waiting session's queue in bytes.

@@ -234,6 +234,7 @@ impl Check {
                 // Thousands are exact.
                 drain_per_second: sessions.migration_drain_rate as f32,
             },
+            grace: sessions.grace.0,
             queue_messages: sessions.queue_messages,
             queue_bytes: self.at_least("sessions.queue_bytes", sessions.queue_bytes.0, 16 << 10),
         }

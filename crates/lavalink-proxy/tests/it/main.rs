@@ -16,6 +16,7 @@ mod late;
 mod logging;
 mod observed;
 mod rest;
+mod restart;
 mod scripted;
 mod session;
 mod shutdown;

@@ -302,6 +302,8 @@ fn quick_config(nodes: Vec<NodeConfig>) -> GatewayConfig {
             ..HealthSettings::default()
         },
         probe_timeout: Duration::from_secs(1),
+        keeper: None,
+        kept: Vec::new(),
         info_union: false,
     }
 }

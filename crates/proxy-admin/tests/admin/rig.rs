@@ -228,6 +228,8 @@ fn gateway_config(nodes: &[SimNode]) -> GatewayConfig {
             ..HealthSettings::default()
         },
         probe_timeout: Duration::from_secs(2),
+        keeper: None,
+        kept: Vec::new(),
         info_union: false,
     }
 }

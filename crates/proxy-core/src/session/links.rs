@@ -24,6 +24,8 @@ pub struct Link {
     pub state: LinkState,
     /// The node was asked to keep the session when its socket is lost.
     pub kept: bool,
+    /// It is of an earlier run of the proxy, and its node has not yet said what its players are.
+    pub(crate) revived: bool,
     /// It was resumed, and its node has not yet said what its players are.
     pub(crate) reconciling: bool,
     /// Since when it has had no player, for a link that is not the only one.
@@ -71,6 +73,7 @@ impl Link {
             node_session: None,
             state: LinkState::Opening,
             kept: false,
+            revived: false,
             reconciling: false,
             empty_since: None,
             moved_away: Vec::new(),

@@ -179,11 +179,12 @@ impl Machine {
         };
         let queue = Box::default();
         machine.phase = Phase::Parked { until, queue };
+        machine.changed = true;
         let limit = machine.settings.links.keep;
         for (node, node_session) in links {
             let id = machine.new_link_id();
             let mut link = Link::opening(id, node);
-            (link.node_session, link.kept) = (Some(node_session), true);
+            (link.node_session, link.kept, link.revived) = (Some(node_session), true, true);
             // The node keeps it as long, and it may be down as well for a moment.
             link.state = LinkState::Resuming(Resuming {
                 until: now + limit,
@@ -307,7 +308,11 @@ impl Machine {
 
     /// Where the requests of guilds without a player go.
     pub fn route_of_others(&self) -> Route {
+        // A node that has not said yet which players it has may have the one that is asked for.
+        let may_be_there = self.links.iter().any(|link| link.revived);
         match (self.settings.placement, self.session_link()) {
+            (PlacementMode::Player, _) if may_be_there => Route::Wait,
+            (PlacementMode::Session, _) if may_be_there && self.links.len() > 1 => Route::Wait,
             (PlacementMode::Player, _) => Route::Unplaced,
             (PlacementMode::Session, Some(link)) if link.is_up() => Route::Link(link.id),
             (PlacementMode::Session, _) => Route::Wait,

@@ -15,6 +15,7 @@ use proxy_core::tenant::Tenant;
 use super::wait::Awaited;
 use super::{Halt, Next, Request, refusal};
 use crate::error::{ProxyError, Reason};
+use crate::keeper::{self, Change};
 use crate::local;
 use crate::respond;
 use crate::rest::body::BodyLeft;
@@ -300,15 +301,21 @@ impl<'r> Request<'r> {
         used: usize,
     ) -> Result<(Next, usize), Halt> {
         let bytes = local::update_session(entry, body, self.to(class, self.keep_alive))?;
-        Ok((
-            Next::Respond {
+        let (close, body) = (!self.keep_alive, BodyLeft::Length(0));
+        let change = Change::Settings(entry.id.clone(), entry.settings());
+        let next = match keeper::commit(self.worker, entry, change) {
+            Some(kept) => Next::Kept(Box::pin(async move {
+                kept.await;
+                Answered { bytes, close, body }
+            })),
+            None => Next::Respond {
                 bytes,
-                close: !self.keep_alive,
-                body: BodyLeft::Length(0),
+                close,
+                body,
                 refused: None,
             },
-            used,
-        ))
+        };
+        Ok((next, used))
     }
 
     /// A v3 client names the key it will resume by: its next handshake must reach the same node.

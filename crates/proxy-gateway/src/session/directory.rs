@@ -86,6 +86,8 @@ impl Drop for WriteGuard {
         self.entry.writes.of(self.guild).fetch_sub(1, Ordering::AcqRel);
     }
 }
+/// No failed commits are counted any more.
+const CLOSED: u32 = u32::MAX;
 /// No node has this number.
 const NOWHERE: u16 = u16::MAX;
 
@@ -121,10 +123,12 @@ pub struct SessionEntry {
     /// Told when the route changes, for requests that came before it.
     pub(crate) changed: Notify,
     settings: Mutex<Settings>,
+    /// Commits of the session that failed since all of it was kept; `CLOSED` once it is over.
+    misses: AtomicU32,
 }
 
 /// What a client set with a session update.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Keep the session when the client is lost.
     pub resuming: bool,
@@ -172,6 +176,17 @@ impl SessionEntry {
             last_node: AtomicU16::new(NOWHERE),
             changed: Notify::new(),
             settings: Mutex::default(),
+            misses: AtomicU32::new(0),
+        }
+    }
+
+    /// A session of an earlier run of the proxy, whose client is away.
+    pub(crate) fn revived(new: NewSession, opened: SystemTime, settings: Settings) -> Self {
+        Self {
+            opened,
+            settings: Mutex::new(settings),
+            parked: AtomicBool::new(true),
+            ..Self::new(new)
         }
     }
 
@@ -283,6 +298,34 @@ impl SessionEntry {
     /// The client is away and may come back.
     pub fn is_parked(&self) -> bool {
         self.parked.load(Ordering::Relaxed)
+    }
+
+    /// How many commits failed since all of the session was kept.
+    pub(crate) fn misses(&self) -> u32 {
+        match self.misses.load(Ordering::Relaxed) {
+            CLOSED => 0,
+            misses => misses,
+        }
+    }
+
+    /// A commit failed; whether it is the first of a session that goes on.
+    pub(crate) fn missed(&self) -> bool {
+        let more = |misses: u32| (misses != CLOSED).then(|| (misses + 1).min(CLOSED - 1));
+        self.misses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) == Ok(0)
+    }
+
+    /// All of the session was kept; whether that makes up for all that failed, which is so when it is no more than
+    /// `seen`.
+    pub(crate) fn made_up(&self, seen: u32) -> bool {
+        let changed = self
+            .misses
+            .compare_exchange(seen, 0, Ordering::Relaxed, Ordering::Relaxed);
+        seen != 0 && changed.is_ok()
+    }
+
+    /// The session is over; whether commits of it had failed.
+    pub(crate) fn closes_misses(&self) -> bool {
+        !matches!(self.misses.swap(CLOSED, Ordering::Relaxed), 0 | CLOSED)
     }
 
     /// The resuming settings in force.

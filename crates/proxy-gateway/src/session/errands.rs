@@ -135,18 +135,21 @@ fn players_path(node_session: &NodeSessionId) -> String {
 
 const JSON: &str = "application/json";
 
-/// Asks a node to keep the session when its link is lost, for so many seconds.
+/// Asks a node to keep the session when its link is lost, for so many seconds. `kept`: what is to be awaited before, so
+/// that no node keeps what another run of the proxy does not know of.
 pub(crate) fn keep(
     worker: &Rc<Worker>,
     entry: &Arc<SessionEntry>,
-    link: LinkId,
-    node: NodeId,
-    node_session: &NodeSessionId,
+    (link, node, node_session): (LinkId, NodeId, &NodeSessionId),
+    kept: Option<impl Future<Output = ()> + 'static>,
     seconds: u64,
 ) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     let path = format!("/v4/sessions/{node_session}");
     spawn(&Rc::clone(&worker), async move {
+        if let Some(kept) = kept {
+            kept.await;
+        }
         let body = format!(r#"{{"resuming":true,"timeout":{seconds}}}"#);
         let asked = request(
             &worker,

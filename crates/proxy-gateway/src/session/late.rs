@@ -23,6 +23,7 @@ use super::start::{self, Handshake};
 use super::{tunnel, v4};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
+use crate::keeper::{self, Change, KeptSession};
 use crate::local;
 use crate::shared::Shared;
 use crate::usage::Ended;
@@ -119,6 +120,10 @@ async fn go_on(
                     node,
                     node_session: node_session.clone(),
                 };
+                let kept = KeptSession::of(&waiting.entry, Vec::new());
+                if let Some(kept) = keeper::commit(&worker, &waiting.entry, Change::Session(kept)) {
+                    kept.await;
+                }
                 waiting.entry.set_route(Some(route));
                 let Waiting { side, entry, asks, .. } = waiting;
                 let base = handshake.base;

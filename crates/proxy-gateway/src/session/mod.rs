@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod late;
 pub(crate) mod liveness;
 pub(crate) mod relay;
+pub(crate) mod revive;
 pub(crate) mod start;
 pub(crate) mod tunnel;
 pub(crate) mod v4;

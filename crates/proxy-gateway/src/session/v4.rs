@@ -36,6 +36,7 @@ use super::liveness::{Beat, Pulse};
 use super::start;
 use crate::access::{self, Carried, Outcome};
 use crate::error::CloseCause;
+use crate::keeper;
 use crate::local;
 use crate::transport::deadline::Deadline;
 use crate::usage::Ended;
@@ -77,6 +78,8 @@ pub(crate) struct Session {
     ready_sent: bool,
     /// The client sent a close frame.
     said_goodbye: bool,
+    /// Links that a restarted proxy would resume, as they were committed last.
+    kept: u32,
     ended: Option<EndReason>,
     carried: Carried,
 }
@@ -103,10 +106,27 @@ pub(crate) struct Begin {
     pub(crate) ready_sent: bool,
 }
 
+/// A session of an earlier run of the proxy.
+pub(crate) struct Revived {
+    pub(crate) entry: Arc<SessionEntry>,
+    /// The links to resume.
+    pub(crate) links: Vec<(NodeId, lavalink_protocol::id::NodeSessionId)>,
+    /// When they are, so that nodes are not asked by all sessions at once; a client that comes back is not kept waiting.
+    pub(crate) after: Duration,
+}
+
 /// Starts the task of a session whose link is up and whose client has its 101.
 pub(crate) fn spawn(worker: Rc<Worker>, begin: Begin) {
+    run(Session::new(worker, begin));
+}
+
+/// Starts the task of a session of an earlier run.
+pub(crate) fn revive(worker: Rc<Worker>, revived: Revived) {
+    run(Session::revive(worker, revived));
+}
+
+fn run(mut session: Session) {
     // Polled by hand: an async function would keep room for the session three times over.
-    let mut session = Session::new(worker, begin);
     tokio::task::spawn_local(poll_fn(move |cx| {
         ready!(session.poll(cx));
         session.finish();
@@ -175,8 +195,52 @@ impl Session {
             effects: effects.into(),
             ready_sent,
             said_goodbye: false,
+            kept: 0,
             ended: None,
             carried: Carried::default(),
+            worker,
+        }
+    }
+
+    fn revive(worker: Rc<Worker>, revived: Revived) -> Self {
+        let config = &worker.shared.config;
+        let Revived { entry, links, after } = revived;
+        let Settings { resuming, timeout } = entry.settings();
+        let now = Instant::now();
+        let until = now + config.sessions.patience(resuming, timeout, true);
+        let kept = links.len() as u32;
+        let settings = Arc::clone(&config.sessions);
+        let machine = Machine::revive(settings, (resuming, timeout), links, until, now);
+        worker.shared.session_ledger.opened(&entry);
+        worker.shared.session_ledger.parked(&entry);
+        let mut wake = Deadline::default();
+        wake.set(after);
+        Self {
+            pulse: Pulse::new(config.ping_interval, config.ping_timeout),
+            due: tokio::time::Instant::now(),
+            caller: Caller {
+                tenant: entry.tenant,
+                user: Some(entry.user),
+                // Known when its client is back.
+                ip: std::net::Ipv6Addr::UNSPECIFIED.into(),
+            },
+            base: false,
+            machine,
+            side: None,
+            links: Vec::new(),
+            asks: worker.session_opened(entry.id.clone()),
+            returning: None,
+            ready_at: Deadline::default(),
+            early_stats: Deadline::default(),
+            wake,
+            mail: u64::MAX,
+            effects: VecDeque::new(),
+            ready_sent: false,
+            said_goodbye: false,
+            kept,
+            ended: None,
+            carried: Carried::default(),
+            entry,
             worker,
         }
     }
@@ -387,6 +451,7 @@ impl Session {
             Ask::Shutdown if self.side.is_none() => self.shut_down(),
             // The connection is told too.
             Ask::Shutdown => {}
+            Ask::KeepAgain => keeper::make_up(&self.worker, &self.entry, self.kept_links()),
             Ask::Message(message) => self.send_text(&message),
             Ask::Resume(returning) => self.take_back(cx, *returning),
         }
@@ -403,7 +468,15 @@ impl Session {
 
     fn shut_down(&mut self) {
         self.note_close(CloseCause::Shutdown);
-        self.handle(Input::Shutdown { keep: false });
+        let keep = self.is_kept();
+        self.handle(Input::Shutdown { keep });
+    }
+
+    /// Whether another run of the proxy takes the session up.
+    fn is_kept(&self) -> bool {
+        let Settings { resuming, timeout } = self.entry.settings();
+        let patience = self.worker.shared.config.sessions.patience(resuming, timeout, true);
+        self.worker.shared.keeping.is_on() && self.entry.misses() == 0 && !patience.is_zero()
     }
 
     /// A client with this session's id has passed the handshake.
@@ -418,6 +491,9 @@ impl Session {
             return returning.begin_anew(&self.worker);
         }
         let start::Returning { client, mut handshake } = returning;
+        // It may come from elsewhere this time, and a session of an earlier run does not know from where at all.
+        self.caller.ip = client.record.peer.ip();
+        self.base = handshake.base;
         let stop = self.worker.connection_opened(client.record.id);
         let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
         if side
@@ -598,6 +674,9 @@ impl Session {
 
     fn finish(&mut self) {
         let reason = self.ended.unwrap_or(EndReason::ClientGone);
+        if reason != EndReason::Shutdown || !self.is_kept() {
+            self.worker.shared.keeping.forget(&self.entry);
+        }
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.session_ledger.ended(&self.entry, reason.name());
         self.worker.shared.directory.remove(&self.entry.id);

@@ -1,7 +1,5 @@
 //! The client's side of a session: away, back, and the end.
 
-use std::time::Duration;
-
 use super::{Cx, Effect, EndReason, Leave, Machine, Phase};
 use crate::session::links::LinkState;
 use crate::session::migration::MoveOutcome;
@@ -17,14 +15,7 @@ pub const CLOSE_NO_LINK: u16 = 1013;
 
 impl Machine {
     pub(super) fn client_lost(&mut self, ours: bool, cx: &mut Cx<'_>) {
-        let asked = Duration::from_secs(u64::try_from(self.timeout).unwrap_or(0));
-        let asked = asked.min(self.settings.max_park);
-        let kept = match (self.resuming, ours) {
-            (true, false) => asked,
-            (true, true) => asked.max(self.settings.grace),
-            (false, true) => self.settings.grace,
-            (false, false) => Duration::ZERO,
-        };
+        let kept = self.settings.patience(self.resuming, self.timeout, ours);
         match self.phase {
             Phase::Connected if !kept.is_zero() => {
                 let (until, queue) = (cx.now + kept, Box::default());

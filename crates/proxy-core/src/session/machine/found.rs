@@ -7,7 +7,7 @@ use lavalink_protocol::id::GuildId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Cx, Effect, Machine};
+use super::{Cx, Effect, Machine, Phase};
 use crate::session::links::LinkId;
 use crate::session::shadow::{Asked, Shadow};
 
@@ -48,8 +48,15 @@ impl Machine {
                 self.found_on(guild_id, link, asked, player.get().as_bytes(), cx);
             }
         }
-        if let Some(link) = self.links.get_mut(link) {
-            link.reconciling = false;
+        if let Some(known) = self.links.get_mut(link) {
+            known.reconciling = false;
+            if std::mem::take(&mut known.revived) {
+                self.changed = true;
+                // Its client came back sooner than its players were known.
+                if matches!(self.phase, Phase::Connected) && self.players.on(link) > 0 {
+                    cx.effects.push(Effect::SendPlayerUpdates(link));
+                }
+            }
         }
         there.sort_unstable();
         for guild in self.players.guilds_on(link) {

@@ -140,8 +140,21 @@ impl Machine {
             let node = link.node;
             cx.effects.push(Effect::Abandon { node, node_session });
         }
+        if link.revived && self.links.is_empty() {
+            return self.lost_with_the_run_before(cx);
+        }
         self.moves_lost_target(id, link.node, cx);
         self.move_all(id, link.node, reason, cx);
+    }
+
+    /// Its players went with the node, and who they were with the proxy's earlier run: the client is not told that it has
+    /// them still. It gets a new session, as from a Lavalink that was restarted.
+    fn lost_with_the_run_before(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Connected) {
+            let (code, reason) = (CLOSE_NODE_LOST, "the node was lost");
+            cx.effects.push(Effect::CloseClient { code, reason });
+        }
+        self.end(EndReason::LinkLost, cx);
     }
 
     pub(super) fn node_changed(&mut self, node: NodeId, change: NodeChange, cx: &mut Cx<'_>) {
@@ -258,7 +271,8 @@ impl Machine {
 
     /// No player is on it, and none is on its way there, by a move or by a request.
     fn is_unused(&self, id: LinkId) -> bool {
-        !self.players.iter().any(|player| player.link == id)
+        self.links.get(id).is_none_or(|link| !link.revived)
+            && !self.players.iter().any(|player| player.link == id)
             && self.moves.iter().all(|moving| moving.target() != Some(id))
     }
 

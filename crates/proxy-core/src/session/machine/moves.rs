@@ -139,10 +139,11 @@ impl Machine {
         let choice = match self.choose_target(index, cx) {
             Ok(choice) => choice,
             Err(_) => {
+                let may_do_later = self.links.iter().any(|link| link.revived);
                 let moving = &mut self.moves[index];
                 // A node that failed once may do better later, or be the only one.
                 moving.tried.clear();
-                if !reason.is_planned() {
+                if !reason.is_planned() || may_do_later {
                     moving.stage = Stage::Waiting(cx.now + LOOK_AGAIN);
                     return;
                 }
@@ -164,12 +165,13 @@ impl Machine {
     fn choose_target(&mut self, index: usize, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
         self.links.iter_mut().for_each(|link| link.forget_lost(cx.now));
         let moving = &self.moves[index];
-        // What the player left on a node must be gone before it may come back there.
+        // What the player left on a node must be gone before it may come back there; a node that has not said yet which
+        // players it has may have it.
         let guild = moving.guild;
         let left = self
             .links
             .iter()
-            .filter(|link| link.has_lost(guild))
+            .filter(|link| link.has_lost(guild) || link.revived)
             .map(|link| link.node);
         let mut exclude: Vec<NodeId> = left.chain(moving.tried.iter().copied()).collect();
         if let Some(node) = moving.wanted {

@@ -36,11 +36,12 @@ impl Machine {
         effects: &mut Vec<Effect>,
     ) -> Placed {
         let cx = &mut Cx { now, env, effects };
-        if let Route::Link(link) = self.route(guild) {
-            return Placed::Link(link);
-        }
-        if self.players.get(guild).is_some() {
-            return Placed::Wait;
+        match self.route(guild) {
+            Route::Link(link) => return Placed::Link(link),
+            Route::Wait if self.players.get(guild).is_some() || self.links.iter().any(|link| link.revived) => {
+                return Placed::Wait;
+            }
+            Route::Wait | Route::Unplaced => {}
         }
         let choice = match self.choose(needs, &[], cx) {
             Ok(choice) => choice,

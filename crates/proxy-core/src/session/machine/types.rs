@@ -27,6 +27,21 @@ pub struct SessionSettings {
     pub links: LinkSettings,
 }
 
+impl SessionSettings {
+    /// How long a session waits for its client, by what this one set with a session update. `ours`: the proxy caused the
+    /// close, for no fault of the client's.
+    #[must_use]
+    pub fn patience(&self, resuming: bool, timeout: i64, ours: bool) -> Duration {
+        let asked = Duration::from_secs(u64::try_from(timeout).unwrap_or(0)).min(self.max_park);
+        match (resuming, ours) {
+            (true, false) => asked,
+            (true, true) => asked.max(self.grace),
+            (false, true) => self.grace,
+            (false, false) => Duration::ZERO,
+        }
+    }
+}
+
 /// Whether the players of a session are spread over nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlacementMode {

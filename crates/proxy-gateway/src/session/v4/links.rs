@@ -13,6 +13,7 @@ use proxy_core::session::machine::{Input, Leave, LinkLoss, PlacementMode, Route 
 use proxy_core::session::{Link, LinkId};
 
 use super::Session;
+use crate::keeper::{self, Change, KeptLink};
 use crate::local;
 use crate::rest::pool::{NodePool, Watch};
 use crate::session::dial::NodeSocket;
@@ -283,11 +284,44 @@ impl Session {
     /// The node is asked to keep its session, and watched from now on.
     pub(super) fn keep_link(&mut self, id: LinkId) {
         let seconds = self.worker.shared.config.sessions.links.keep.as_secs();
+        let kept = self.commit_links();
         let Some(link) = self.links.iter_mut().find(|link| link.id == id) else {
             return;
         };
         link.watch = Some(link.pool.watch());
-        errands::keep(&self.worker, &self.entry, id, link.node, &link.node_session, seconds);
+        let asked = (id, link.node, &link.node_session);
+        errands::keep(&self.worker, &self.entry, asked, kept, seconds);
+    }
+
+    /// Commits which links there are to resume after a restart.
+    fn commit_links(&mut self) -> Option<impl Future<Output = ()> + use<>> {
+        if !self.worker.shared.keeping.is_on() {
+            return None;
+        }
+        let links = self.kept_links();
+        self.kept = links.len() as u32;
+        let change = Change::Links(self.entry.id.clone(), links);
+        keeper::commit(&self.worker, &self.entry, change)
+    }
+
+    /// The links whose nodes keep players when their sockets are lost.
+    pub(super) fn kept_links(&self) -> Vec<KeptLink> {
+        let kept = |link: &Link| {
+            let node = self.worker.shared.nodes[usize::from(link.node.0)].name.to_string();
+            let node_session = link.node_session.clone().filter(|_| link.kept)?;
+            Some(KeptLink { node, node_session })
+        };
+        self.machine.links().iter().filter_map(kept).collect()
+    }
+
+    /// Links that are gone are not to be resumed by another run of the proxy.
+    fn drop_links(&mut self) {
+        let kept = self.machine.links().iter().filter(|link| link.kept).count();
+        if kept < self.kept as usize
+            && let Some(commit) = self.commit_links()
+        {
+            tokio::task::spawn_local(commit);
+        }
     }
 
     /// A link was opened, or could not be.
@@ -324,7 +358,8 @@ impl Session {
     }
 
     /// Says where requests go from now on.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        self.drop_links();
         let machine = &self.machine;
         let up = |link: &Link| {
             let (link, node, node_session) = (link.id, link.node, link.node_session.clone()?);

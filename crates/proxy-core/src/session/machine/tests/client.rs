@@ -214,14 +214,12 @@ fn a_session_of_an_earlier_run_resumes_its_links_and_learns_its_players_from_the
     let links = [(NODE, NodeSessionId::from("nodesession"))];
     story.machine = Machine::revive(Arc::default(), (true, 60), links, until, now);
     assert!(story.machine.is_parked());
-    assert_eq!(
-        story.acts(Input::Tick),
-        [Effect::OpenLink {
-            link: LINK,
-            node: NODE,
-            resume: Some(NodeSessionId::from("nodesession")),
-        }]
-    );
+    let open = Effect::OpenLink {
+        link: LINK,
+        node: NODE,
+        resume: Some(NodeSessionId::from("nodesession")),
+    };
+    assert_eq!(story.acts(Input::Tick), [open, Effect::Publish]);
     assert_eq!(
         story.acts(resumed(LINK, true)),
         [Effect::ListPlayers(LINK), Effect::Publish]
@@ -245,4 +243,80 @@ fn a_session_of_an_earlier_run_resumes_its_links_and_learns_its_players_from_the
         Some(&Effect::SendPlayerUpdates(LINK)),
         "as after any absence"
     );
+}
+
+/// A session of an earlier run with links to these nodes; its client is away.
+fn revived(placement: PlacementMode, nodes: &[NodeId]) -> Story {
+    let mut story = Story::new();
+    let settings = SessionSettings {
+        placement,
+        ..SessionSettings::default()
+    };
+    let (now, until) = (story.now(), story.now() + seconds(60));
+    let links = nodes.iter().map(|node| (*node, NodeSessionId::from("nodesession")));
+    story.machine = Machine::revive(Arc::new(settings), (true, 60), links, until, now);
+    story.acts(Input::Tick);
+    story
+}
+
+#[test]
+fn after_a_restart_no_player_is_placed_before_all_nodes_said_whom_they_have() {
+    for placement in [PlacementMode::Player, PlacementMode::Session] {
+        let mut story = revived(placement, &[NODE, OTHER]);
+        story.acts(Input::ClientBack);
+        story.acts(resumed(LINK, true));
+        story.acts(listed(&story, b"[]"[..].into()));
+        assert_eq!(story.machine.route(GUILD), Route::Wait, "{placement:?}");
+        let (now, nodes) = (story.now(), &mut story.nodes);
+        let placed = story
+            .machine
+            .place(GUILD, &Needs::default(), now, nodes, &mut Vec::new());
+        assert_eq!(placed, Placed::Wait, "{placement:?}");
+        let (link, why) = (LinkId(1), LinkLoss::Refused);
+        story.acts(Input::LinkLost { link, why });
+        assert!(!story.machine.is_ended(), "what the other node has plays on");
+        assert_ne!(story.machine.route(GUILD), Route::Wait, "{placement:?}");
+    }
+}
+
+#[test]
+fn a_client_that_is_back_before_its_players_are_known_is_told_of_them() {
+    let mut story = revived(PlacementMode::Session, &[NODE]);
+    story.acts(Input::ClientBack);
+    story.acts(resumed(LINK, true));
+    let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
+    let effects = story.acts(listed(&story, body.into_bytes().into()));
+    assert!(effects.contains(&Effect::SendPlayerUpdates(LINK)), "{effects:?}");
+}
+
+#[test]
+fn a_session_whose_only_node_was_lost_with_the_earlier_run_is_not_resumed() {
+    for back in [false, true] {
+        let mut story = revived(PlacementMode::Session, &[NODE]);
+        if back {
+            story.acts(Input::ClientBack);
+        }
+        let effects = story.acts(lost(LinkLoss::Refused));
+        let told = effects.contains(&close(1001, "the node was lost"));
+        assert_eq!(told, back, "{effects:?}");
+        assert_eq!(effects.last(), Some(&Effect::End(EndReason::LinkLost)));
+    }
+}
+
+#[test]
+fn how_long_a_client_is_waited_for_is_what_it_asked_and_more_where_the_proxy_is_to_blame() {
+    let settings = SessionSettings::default();
+    let cases = [
+        (true, 5, false, 5),
+        (true, 5, true, 60),
+        (true, 600, true, 600),
+        (true, -1, false, 0),
+        (false, 600, true, 60),
+        (false, 600, false, 0),
+        (true, i64::MAX, true, 24 * 3600),
+    ];
+    for (resuming, timeout, ours, expected) in cases {
+        let patience = settings.patience(resuming, timeout, ours);
+        assert_eq!(patience, seconds(expected), "{resuming} {timeout} {ours}");
+    }
 }
