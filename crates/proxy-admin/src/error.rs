@@ -38,6 +38,8 @@ pub(crate) enum ApiError {
     Origin,
     /// It does not fit what there is; the text says why.
     Conflict(&'static str),
+    /// It makes no sense for what it is about; the text says why.
+    Unprocessable(&'static str),
     /// Something that this needs does not work, or is not there; the text says what.
     Unavailable(&'static str),
 }
@@ -73,6 +75,7 @@ impl ApiError {
             Self::Query(_) | Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Form | Self::Origin | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -82,7 +85,9 @@ impl ApiError {
             Self::Login { .. } => "log in, or send the password of admin or viewer, or an API token".to_owned(),
             Self::Later(wait) => format!("too many wrong passwords, come again in {} s", seconds(wait)),
             Self::Scope(scope) => format!("this needs the scope {}", scope.name()),
-            Self::NotFound(what) | Self::Conflict(what) | Self::Unavailable(what) => what.to_owned(),
+            Self::NotFound(what) | Self::Conflict(what) | Self::Unprocessable(what) | Self::Unavailable(what) => {
+                what.to_owned()
+            }
             Self::Method => "this route knows other methods only".to_owned(),
             Self::Query(expected) | Self::Body(expected) => expected,
             Self::Form => "send the header X-Requested-With, or Content-Type: application/json".to_owned(),

@@ -16,6 +16,7 @@ pub(crate) struct Gauge {
     /// Open connections; links, for a node.
     pub(crate) connections: u64,
     /// Sessions; of an address only those whose client is there.
+    /// For a node those that have a link to it.
     pub(crate) sessions: u64,
     pub(crate) players: u64,
 }
@@ -68,13 +69,15 @@ impl Gauges {
             let players = u64::from(entry.players());
             let tenant = self.by_tenant.entry(Arc::clone(&entry.tenant_name)).or_default();
             let version = self.by_version.entry(entry.class()).or_default();
-            let node = entry.route().map(|route| self.by_node.entry(route.node).or_default());
-            for gauge in [Some(&mut self.total), Some(tenant), Some(version), node]
-                .into_iter()
-                .flatten()
-            {
+            for gauge in [&mut self.total, tenant, version] {
                 gauge.sessions += 1;
                 gauge.players += players;
+            }
+            // Its players may be on several.
+            for link in entry.links() {
+                let node = self.by_node.entry(link.node).or_default();
+                node.sessions += 1;
+                node.players += u64::from(entry.players_on(link.node));
             }
         }
     }

@@ -154,10 +154,15 @@ impl Keeper {
         let nodes = monitor.nodes.iter().filter_map(|(id, node)| {
             let name = Arc::clone(&shared.nodes.get(usize::from(id.0))?.name);
             let gauge = Gauge {
-                connections: node.links as u64,
+                connections: node.links.live as u64,
                 ..gauges.by_node.get(id).copied().unwrap_or_default()
             };
-            Some(reading(UsageKey::Node(name), node.totals, Some(&gauge), 0))
+            Some(reading(
+                UsageKey::Node(name),
+                node.totals,
+                Some(&gauge),
+                node.links.opened,
+            ))
         });
         let all = std::iter::once(total).chain(addresses).chain(tenants).chain(versions);
         all.chain(nodes).collect()

@@ -10,7 +10,7 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
 use proxy_gateway::shared::Shared;
-use proxy_gateway::usage::{ClientUsage, Closed, Totals};
+use proxy_gateway::usage::{ClientUsage, Closed, LinkCounts, Totals};
 use proxy_store::{Figures, Millis, UsageKey};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -57,8 +57,8 @@ pub(crate) struct Monitor {
 pub(crate) struct NodeReading {
     /// What was moved to and from it.
     pub(crate) totals: Totals,
-    /// WebSockets open to it.
-    pub(crate) links: usize,
+    /// WebSockets to it, open and past.
+    pub(crate) links: LinkCounts,
     /// Its state.
     pub(crate) state: NodeState,
     /// Since when it is in that state, to the second.

@@ -17,6 +17,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use proxy_gateway::moves::Durations;
+
 use crate::App;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -77,6 +79,7 @@ type Labels = Vec<(&'static str, Arc<str>)>;
 enum Value {
     Counter(u64),
     Gauge(f64),
+    Durations(Durations),
 }
 
 /// One family and its series.
@@ -103,6 +106,13 @@ impl Family {
     fn gauge(name: &'static str, help: &'static str) -> Self {
         Self {
             kind: MetricType::Gauge,
+            ..Self::counter(name, help)
+        }
+    }
+
+    fn histogram(name: &'static str, help: &'static str) -> Self {
+        Self {
+            kind: MetricType::Histogram,
             ..Self::counter(name, help)
         }
     }
@@ -151,6 +161,13 @@ fn write(metric: &mut MetricEncoder<'_>, value: Value) -> fmt::Result {
     match value {
         Value::Counter(count) => metric.encode_counter::<NoLabelSet, _, u64>(&count, None),
         Value::Gauge(figure) => metric.encode_gauge(&figure),
+        Value::Durations(Durations { within, count, sum }) => {
+            // The encoder adds them up, and wants a last bucket for what is beyond all bounds.
+            let beyond = count.saturating_sub(within.iter().sum());
+            let bounds = Durations::BOUNDS.into_iter().chain([f64::MAX]);
+            let buckets: Vec<_> = bounds.zip(within.into_iter().chain([beyond])).collect();
+            metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        }
     }
 }
 

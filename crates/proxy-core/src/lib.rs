@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod binding;
+pub mod drain;
 pub mod health;
 pub mod levels;
 pub mod limits;

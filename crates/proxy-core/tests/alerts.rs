@@ -231,5 +231,7 @@ fn node((n, state): (usize, &NodeState)) -> NodeReading {
         failure: None,
         uptime: None,
         frame_deficit: Some(0.0),
+        moves_stayed: 0,
+        moves_failed: 0,
     }
 }

@@ -14,6 +14,7 @@ mod local;
 pub mod moves;
 pub mod node;
 pub mod observed;
+pub mod operator;
 pub mod players;
 mod probe;
 mod respond;

@@ -7,6 +7,7 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::FailureKind;
 use proxy_core::pool::NodeId;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::rest::ask;
 use crate::shared::{Shared, lock};
@@ -20,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct PlayersOnNode {
     /// The node.
     pub node: NodeId,
-    /// Lavalink's player objects, without their voice tokens.
-    pub players: Vec<Value>,
+    /// Lavalink's player objects, without their voice tokens; or why the node does not tell them.
+    pub players: Result<Vec<Value>, FailureKind>,
 }
 
 /// Why nothing can be said of a session's players.
@@ -36,9 +37,6 @@ pub enum PlayersError {
     /// Nodes before 3.7 do not tell.
     #[error("nodes before Lavalink 3.7 do not tell their players")]
     Unsupported,
-    /// The node could not be asked.
-    #[error("the node could not be asked: {0}")]
-    Node(FailureKind),
 }
 
 /// What asking for people moved, by node; part of the node side.
@@ -74,11 +72,12 @@ impl Drop for Conversation<'_> {
 }
 
 impl Shared {
-    /// Asks the nodes of the session's links for its players, one after the other: each at most 5 s and 4 MiB. Runs on whatever runtime it is awaited on.
+    /// Asks the nodes of the session's links for its players, all at once: each at most 5 s and 4 MiB. Runs on whatever
+    /// runtime it is awaited on.
     ///
     /// # Errors
     /// See [`PlayersError`].
-    pub async fn players_of(&self, session: &str) -> Result<Vec<PlayersOnNode>, PlayersError> {
+    pub async fn players_of(self: &Arc<Self>, session: &str) -> Result<Vec<PlayersOnNode>, PlayersError> {
         let entry = self.directory.get(session).ok_or(PlayersError::NoSession)?;
         let version = match entry.class() {
             Some(Class::V4) => "v4",
@@ -90,16 +89,18 @@ impl Shared {
         if links.is_empty() {
             return Err(PlayersError::NoNode);
         }
-        let mut on_nodes = Vec::with_capacity(links.len());
+        let mut asking = JoinSet::new();
         for link in links {
-            let path = format!("/{version}/sessions/{}/players", link.node_session);
-            let players = self.ask_players(link.node, &path).await;
-            on_nodes.push(PlayersOnNode {
-                node: link.node,
-                players: players.map_err(PlayersError::Node)?,
+            let shared = Arc::clone(self);
+            asking.spawn(async move {
+                let path = format!("/{version}/sessions/{}/players", link.node_session);
+                PlayersOnNode {
+                    node: link.node,
+                    players: shared.ask_players(link.node, &path).await,
+                }
             });
         }
-        Ok(on_nodes)
+        Ok(asking.join_all().await)
     }
 
     async fn ask_players(&self, node: NodeId, path: &str) -> Result<Vec<Value>, FailureKind> {
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn asking_can_be_handed_to_any_runtime() {
-        fn is_send<T: Send>(_: impl FnOnce(&'static Shared) -> T) {}
+        fn is_send<T: Send>(_: impl FnOnce(&'static Arc<Shared>) -> T) {}
         is_send(|shared| shared.players_of("x"));
     }
 }

@@ -16,6 +16,8 @@ use crate::shared::Shared;
 
 /// How often it is looked whether a probe is due.
 const TICK: Duration = Duration::from_millis(100);
+/// After so many of these it is looked how far drains are.
+const DRAINS_EVERY: u32 = 5;
 /// What a node says of itself is asked for anew after so many probes, for plugins that come and go with a restart that
 /// no probe noticed.
 const ABOUT_EVERY: u32 = 60;
@@ -23,7 +25,12 @@ const ABOUT_EVERY: u32 = 60;
 /// Probes until the proxy stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut counts = vec![0_u32; shared.nodes.len()];
+    let mut ticks = 0_u32;
     while !shared.is_stopping() {
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(DRAINS_EVERY) {
+            shared.watch_drains();
+        }
         let now = Instant::now();
         let (mut due, mut transitions) = (Vec::new(), Vec::new());
         shared.change_pool(|pool| {

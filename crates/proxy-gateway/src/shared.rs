@@ -10,16 +10,17 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use lavalink_protocol::detect::{Binding, Class};
 use lavalink_protocol::generation::Generation;
-use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId};
+use lavalink_protocol::id::{NodeSessionId, SessionId};
 use lavalink_protocol::info::Info;
 use lavalink_protocol::stats::Stats;
 use proxy_core::binding::{BindingSettings, Bindings, Caller};
+use proxy_core::drain::Drains;
 use proxy_core::health::{NodeState, Signal, Transition};
 use proxy_core::limits::Connections;
 use proxy_core::placement::pings::Measured;
 use proxy_core::placement::{self, Choice, NoNode, VoicePings, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
-use proxy_core::session::machine::{Input, NodeChange};
+use proxy_core::session::machine::NodeChange;
 use proxy_core::session::migration::{Migration, MigrationBudget};
 use proxy_core::session::orphans::{Orphan, Orphans};
 use tokio::sync::mpsc;
@@ -34,8 +35,8 @@ use crate::players::Asked;
 use crate::session::directory::{Directory, SessionEntry};
 use crate::session::keys::ResumeKeys;
 use crate::transport::tls::TlsError;
-use crate::usage::{ClientLedger, ClientUsage, Closed, NodeLedger, SessionLedger, Totals, Traffic};
-use crate::worker::{Ask, WorkerMessage};
+use crate::usage::{ClientLedger, ClientUsage, Closed, LinkCounts, NodeLedger, SessionLedger, Totals, Traffic};
+use crate::worker::WorkerMessage;
 
 /// See the module.
 pub struct Shared {
@@ -73,6 +74,8 @@ pub struct Shared {
     pub keeping: Keeping,
     /// What became of migrations.
     pub moves: MoveLedger,
+    /// How far the drains of nodes are.
+    pub(crate) drains: Mutex<Drains>,
     /// Node sessions that were left without a word.
     orphans: Mutex<Orphans>,
     /// How many, so that a healthy proxy need not look.
@@ -128,6 +131,7 @@ impl Shared {
             voice_pings: Mutex::default(),
             keeping: Keeping::new(config.keeper.clone()),
             moves: MoveLedger::default(),
+            drains: Mutex::default(),
             orphans: Mutex::default(),
             orphaned: AtomicUsize::new(0),
             snapshot: ArcSwap::new(pool.snapshot()),
@@ -216,10 +220,10 @@ impl Shared {
         closed
     }
 
-    /// The node side's figures of one node, probes and what people asked for included, and how many links it has.
-    pub fn node_usage(&self, node: NodeId) -> (Totals, usize) {
+    /// The node side's figures of one node, probes and what people asked for included, and what became of its links.
+    pub fn node_usage(&self, node: NodeId) -> (Totals, LinkCounts) {
         let index = usize::from(node.0);
-        let mut sum = (self.probe_ledger[index].totals(), 0);
+        let mut sum = (self.probe_ledger[index].totals(), LinkCounts::default());
         sum.0 += self.asked.totals(node);
         for worker in &self.node_ledgers {
             let (totals, links) = worker[index].totals();
@@ -301,6 +305,20 @@ impl Shared {
         self.orphaned.load(Ordering::Relaxed)
     }
 
+    /// Those that were left on one node.
+    pub fn orphaned_on(&self, node: NodeId) -> usize {
+        // There are none, nearly always.
+        if self.orphaned() == 0 {
+            return 0;
+        }
+        lock(&self.orphans).on(node)
+    }
+
+    /// Migrations under way.
+    pub fn moving(&self) -> u32 {
+        lock(&self.migrations).under_way()
+    }
+
     /// A move is over.
     pub(crate) fn migrated(&self, entry: &SessionEntry, migration: &Migration) {
         let name = |node: NodeId| &*self.nodes[usize::from(node.0)].name;
@@ -312,26 +330,10 @@ impl Shared {
             reason = migration.reason.name(),
             outcome = migration.outcome.name(),
             took_ms = migration.took.as_millis(),
+            tries = migration.tries,
             "player moved"
         );
         self.moves.note(&entry.id, migration);
-    }
-
-    /// Moves one player, as an operator asks: to a node, or to the best other one. Whether there is such a session; what
-    /// becomes of the move shows in [`moves`](Self::moves).
-    pub fn move_player(&self, session: &str, guild: GuildId, to: Option<NodeId>) -> bool {
-        let Some(entry) = self.directory.get(session) else {
-            return false;
-        };
-        let ask = Ask::Tell(Box::new(Input::Move { guild, to }));
-        self.send(entry.worker, WorkerMessage::Session(entry.id.clone(), ask))
-            .is_ok()
-    }
-
-    /// Players that sessions have on a node now, as far as requests and answers told; what a drain still has to move.
-    pub fn players_on(&self, node: NodeId) -> u32 {
-        let sessions = self.directory.all();
-        sessions.iter().map(|entry| entry.players_on(node)).sum()
     }
 
     /// Traffic could not reach the node.

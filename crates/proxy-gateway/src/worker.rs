@@ -13,7 +13,8 @@ use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::pool::NodeId;
 use proxy_core::session::Needs;
-use proxy_core::session::machine::{Input, NodeChange, Placed};
+use proxy_core::session::machine::{Input, Look, NodeChange, Placed};
+use proxy_core::session::migration::MoveRefused;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::keeper;
@@ -61,6 +62,15 @@ pub(crate) enum Ask {
         /// What the request says that it needs of a node.
         needs: Box<Needs>,
         reply: oneshot::Sender<Placed>,
+    },
+    /// How does it stand?
+    Look(oneshot::Sender<Look>),
+    /// An operator moves a player, to a node or to the best other one.
+    Move {
+        guild: GuildId,
+        to: Option<NodeId>,
+        /// Whether it begins.
+        reply: oneshot::Sender<Result<(), MoveRefused>>,
     },
     /// A link was opened, or could not be.
     Opened(Box<Opened>),

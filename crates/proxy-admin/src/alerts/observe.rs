@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use proxy_core::alerts::{AddressReading, Fill, NodeReading, Observation, TenantReading};
 use proxy_core::pool::NodeView;
+use proxy_gateway::moves::MoveFailures;
 
 use super::month::Month;
 use super::{Alerting, lock};
@@ -36,7 +37,10 @@ impl Observer {
         let (now, at) = (Instant::now(), millis(SystemTime::now()));
         self.count_files(now);
         let login_failures = std::mem::take(&mut *lock(&alerting.login_failures));
-        let nodes = app.shared.pool().nodes().iter().map(node).collect();
+        let failures = app.shared.moves.failures();
+        let moves = |node: &NodeView| failures.get(&node.id).copied().unwrap_or_default();
+        let nodes = app.shared.pool();
+        let nodes = nodes.nodes().iter().map(|view| node(view, moves(view))).collect();
         let monitor = app.monitor();
         let limit = app.shared.config.limits.total;
         Observation {
@@ -112,7 +116,7 @@ fn addresses(monitor: &Monitor) -> Vec<AddressReading> {
         .collect()
 }
 
-fn node(view: &NodeView) -> NodeReading {
+fn node(view: &NodeView, moves: MoveFailures) -> NodeReading {
     let uptime = view.reported.map(|reported| reported.stats.uptime);
     NodeReading {
         name: Arc::clone(&view.name),
@@ -122,5 +126,7 @@ fn node(view: &NodeView) -> NodeReading {
             .and_then(|uptime| u64::try_from(uptime).ok())
             .map(Duration::from_millis),
         frame_deficit: view.frames.map(|frames| frames.deficit),
+        moves_stayed: moves.stayed,
+        moves_failed: moves.failed,
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod groups;
 mod history;
 mod login;
+mod migrations;
 mod node_history;
 mod nodes;
 mod overview;
@@ -120,6 +121,7 @@ fn operating() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
         .routes(routes!(connections::disconnect))
+        .routes(routes!(migrations::move_player))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(alerts::test))
 }
@@ -142,6 +144,7 @@ fn reading() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::one))
         .routes(routes!(players::players))
+        .routes(routes!(migrations::list))
         .routes(routes!(usage::ips))
         .routes(routes!(usage::tenants))
         .routes(routes!(alerts::list))

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
+use lavalink_protocol::detect::Class;
 use lavalink_protocol::generation::Generation;
 use lavalink_protocol::stats::Stats;
 use proxy_core::health::NodeState;
@@ -65,6 +66,12 @@ struct NodeRow {
     sessions: u32,
     /// WebSockets open to it.
     links: usize,
+    /// Players of all sessions there, as far as requests and answers told.
+    players: u64,
+    /// How far its drain is; null when it does not drain.
+    drain: Option<DrainView>,
+    /// Sessions that were left there without a word, because it could not be reached; they are ended when it can be.
+    orphans: usize,
     /// Requests under way.
     outstanding: u32,
     /// Placements that its statistics cannot show yet.
@@ -78,6 +85,28 @@ struct NodeRow {
     uptime: Uptime,
     #[serde(flatten)]
     traffic: TrafficView,
+}
+
+/// How far a drain is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Drain)]
+struct DrainView {
+    since: u64,
+    /// Players that it found.
+    at_start: u32,
+    /// Players that are left.
+    left: u32,
+    /// No player is left: the node can be stopped.
+    empty: bool,
+    /// Since when.
+    empty_since: Option<u64>,
+    /// So many a second may leave, by the configuration.
+    per_second: f32,
+    /// Nodes that could take them now. Without one they stay.
+    targets: usize,
+    /// Players of clients that speak v3: they cannot be moved and stay until their client leaves.
+    unmovable: u32,
 }
 
 /// Why a node failed last.
@@ -127,6 +156,8 @@ pub(crate) struct Drained {
     name: String,
     /// The state then in force.
     state: StateName,
+    /// What is to leave, and where to; null when it does not drain.
+    drain: Option<DrainView>,
 }
 
 /// What is known of every node
@@ -140,9 +171,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Nodes> {
     })
 }
 
-/// Take a node out of placement
+/// Take a node out of placement, and move its players away
 ///
-/// What is on it stays.
+/// They move at the pace of the configuration; `nodes` shows how many are left. The node can be stopped when it is empty.
 #[utoipa::path(
     post, path = "/nodes/{name}/drain", tag = "nodes", params(("name" = String, Path, description = "The node's name")),
     responses((status = 200, description = "It drains", body = Drained)),
@@ -157,6 +188,8 @@ pub(crate) async fn drain(
 }
 
 /// Put a node back into placement
+///
+/// Players come back to it only as new ones are placed, or one by one on request.
 #[utoipa::path(
     post, path = "/nodes/{name}/undrain", tag = "nodes", params(("name" = String, Path, description = "The node's name")),
     responses((status = 200, description = "It takes work again", body = Drained)),
@@ -182,16 +215,39 @@ fn set_draining(
     }
     tracing::info!(%peer, user = %access.user, node = %name, draining, "an operator changed whether the node drains");
     let pool = app.shared.pool();
-    let state = pool.nodes().iter().find(|node| *node.name == *name);
+    let node = pool.nodes().iter().find(|node| *node.name == *name);
     Ok(Json(Drained {
-        state: state.map_or(StateName::Unknown, |node| node.state.into()),
+        state: node.map_or(StateName::Unknown, |node| node.state.into()),
+        drain: node.and_then(|node| drain_of(app, node)),
         name,
     }))
+}
+
+fn drain_of(app: &App, node: &NodeView) -> Option<DrainView> {
+    let drain = app.shared.drain(node.id)?;
+    let pool = app.shared.pool();
+    let targets = pool.nodes().iter().filter(|other| {
+        let same = other.generation.is_some_and(Generation::is_v4) == node.generation.is_some_and(Generation::is_v4);
+        same && other.state.takes_work()
+    });
+    let fixed = app.shared.directory.all();
+    let fixed = fixed.iter().filter(|entry| entry.class() != Some(Class::V4));
+    Some(DrainView {
+        since: millis_of(drain.since),
+        at_start: drain.at_start,
+        left: drain.left,
+        empty: drain.empty_since.is_some(),
+        empty_since: drain.empty_since.map(millis_of),
+        per_second: app.shared.config.migrations.drain_per_second,
+        targets: targets.count(),
+        unmovable: fixed.map(|entry| entry.players_on(node.id)).sum(),
+    })
 }
 
 fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
     let reading = monitor.nodes.get(&node.id);
     let score = placement::score(node, Instant::now());
+    let players = monitor.gauges.by_node.get(&node.id).copied().unwrap_or_default();
     NodeRow {
         name: Arc::clone(&node.name),
         url: url(app, node),
@@ -214,7 +270,10 @@ fn row(app: &App, monitor: &Monitor, node: &NodeView) -> NodeRow {
         stats: node.stats(),
         stats_at: node.reported.map(|reported| millis_of(reported.at)),
         sessions: node.sessions(),
-        links: reading.map_or(0, |reading| reading.links),
+        links: reading.map_or(0, |reading| reading.links.live),
+        players: players.players,
+        drain: drain_of(app, node),
+        orphans: app.shared.orphaned_on(node.id),
         outstanding: node.outstanding(),
         pending: node.pending(),
         latency_ms: node.latency.map(latency_ms),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use proxy_core::health::NodeState;
+use proxy_core::session::migration::MoveOutcome;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +34,12 @@ pub(crate) struct Overview {
     sessions: Sessions,
     /// Players of all sessions.
     players: u64,
+    /// Those that have no node at the moment: their requests wait.
+    players_waiting: u64,
+    /// What became of players that were to be moved.
+    migrations: Migrations,
+    /// Sessions that were left on nodes without a word; they are ended when the nodes can be reached.
+    orphans: usize,
     /// What is wrong now, worst first.
     problems: Vec<Problem>,
     client_side: ClientSide,
@@ -77,6 +84,22 @@ struct Sessions {
     by_version: BTreeMap<VersionName, usize>,
 }
 
+/// Players that were to be moved between nodes, since the start.
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MigrationCounts)]
+struct Migrations {
+    under_way: u32,
+    /// Players that are on another node.
+    moved: u64,
+    /// That could not be moved and play on where they were.
+    stayed: u64,
+    /// That no node took in time.
+    failed: u64,
+    /// That were destroyed before it was over.
+    dropped: u64,
+}
+
 /// Traffic with clients.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -90,7 +113,7 @@ struct ClientSide {
 /// The whole proxy at a glance
 #[utoipa::path(get, path = "/overview", tag = "overview", responses((status = 200, description = "Now", body = Overview)))]
 pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
-    let (sessions, players) = sessions(&app);
+    let (sessions, players, players_waiting) = sessions(&app);
     let monitor = app.monitor();
     let refusals = app.shared.refusals.iter().filter(|(_, count)| *count > 0);
     Json(Overview {
@@ -107,6 +130,9 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
         },
         sessions,
         players,
+        players_waiting,
+        migrations: migrations(&app),
+        orphans: app.shared.orphaned(),
         problems: problems::problems(&app, &monitor),
         client_side: ClientSide {
             traffic: TrafficView::new(monitor.client_side(), monitor.client_rates.flows(&())),
@@ -138,14 +164,31 @@ fn nodes(app: &App) -> Nodes {
     }
 }
 
-/// The sessions, and how many players they have.
-fn sessions(app: &App) -> (Sessions, u64) {
-    let (mut sessions, mut players) = (Sessions::default(), 0);
+fn migrations(app: &App) -> Migrations {
+    let mut migrations = Migrations {
+        under_way: app.shared.moving(),
+        ..Migrations::default()
+    };
+    for (_, outcome, count) in app.shared.moves.counts() {
+        match outcome {
+            MoveOutcome::Moved => migrations.moved += count,
+            MoveOutcome::Stayed => migrations.stayed += count,
+            MoveOutcome::Failed => migrations.failed += count,
+            MoveOutcome::Dropped => migrations.dropped += count,
+        }
+    }
+    migrations
+}
+
+/// The sessions, how many players they have, and how many of these wait for a node.
+fn sessions(app: &App) -> (Sessions, u64, u64) {
+    let (mut sessions, mut players, mut waiting) = (Sessions::default(), 0, 0);
     for entry in app.shared.directory.all() {
         sessions.total += 1;
         sessions.parked += usize::from(entry.is_parked());
         *sessions.by_version.entry(entry.class().into()).or_default() += 1;
         players += u64::from(entry.players());
+        waiting += u64::from(entry.players_waiting());
     }
-    (sessions, players)
+    (sessions, players, waiting)
 }

@@ -1,14 +1,16 @@
-//! `/api/v1/sessions/{id}/players`: what a session plays, as its node says when asked.
+//! `/api/v1/sessions/{id}/players`: where each player of a session is, and what it plays, as its node says when asked.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use proxy_gateway::players::PlayersError;
+use proxy_core::session::machine::Look;
+use proxy_gateway::players::{PlayersError, PlayersOnNode};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::migrations::{ReasonName, name};
 use crate::App;
 use crate::error::ApiError;
 
@@ -25,17 +27,30 @@ pub(crate) struct PlayerList {
 struct PlayerRow {
     /// A text, because it has more digits than a JavaScript number.
     guild_id: String,
-    node: Arc<str>,
-    /// Null if it plays nothing.
+    /// The node that it is on; null while it has none.
+    node: Option<Arc<str>>,
+    /// The move under way; null when it does not move.
+    moving: Option<MovingView>,
+    /// Null if it plays nothing, or its node does not tell.
     track: Option<TrackView>,
     position_ms: Option<u64>,
     paused: bool,
-    volume: u64,
+    /// Null while its node does not tell.
+    volume: Option<u64>,
     /// To the voice server.
     connected: bool,
     ping_ms: Option<i64>,
     /// Names of the filters in force.
     filters: Vec<String>,
+}
+
+/// A move that is not over.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Moving)]
+struct MovingView {
+    reason: ReasonName,
+    /// Null while no node is chosen.
+    to: Option<Arc<str>>,
 }
 
 /// What a player plays.
@@ -53,22 +68,60 @@ struct TrackView {
 
 /// The players of a session
 ///
-/// Its node is asked, so this takes as long as the node does: 5 s at most.
+/// Its nodes are asked, so this takes as long as they do: 5 s at most. A player whose node does not answer is listed
+/// without what it plays.
 #[utoipa::path(
     get, path = "/sessions/{id}/players", tag = "sessions", params(("id" = String, Path, description = "The session's id")),
     responses((status = 200, description = "By guild", body = PlayerList)),
 )]
 pub(crate) async fn players(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlayerList>, ApiError> {
-    let nodes = app.shared.players_of(&id).await.map_err(refuse)?;
-    let mut items = Vec::new();
-    for on_node in nodes {
-        let Some(node) = app.shared.nodes.get(usize::from(on_node.node.0)) else {
-            continue;
-        };
-        items.extend(on_node.players.iter().filter_map(|player| row(player, &node.name)));
+    let look = app.shared.look_at(&id).await;
+    let look = look.ok_or(ApiError::NotFound("there is no session of this id"))?;
+    let mut items = match app.shared.players_of(&id).await {
+        Ok(nodes) => told(&app, &look, &nodes)?,
+        // Players that wait for a node are worth showing; a session that has neither says why.
+        Err(PlayersError::NoNode) if !look.players.is_empty() => Vec::new(),
+        Err(error) => return Err(refuse(error)),
+    };
+    for player in &look.players {
+        let guild_id = player.guild.0.to_string();
+        let known = items.iter().position(|row| row.guild_id == guild_id);
+        let index = known.unwrap_or_else(|| {
+            items.push(PlayerRow::untold(guild_id));
+            items.len() - 1
+        });
+        let row = &mut items[index];
+        row.node = player.node.map(|node| name(&app.shared, node));
+        row.moving = player.moving.map(|moving| MovingView {
+            reason: moving.reason.into(),
+            to: moving.to.map(|node| name(&app.shared, node)),
+        });
     }
     items.sort_by(|a, b| a.guild_id.cmp(&b.guild_id));
     Ok(Json(PlayerList { items }))
+}
+
+/// What the nodes say. While a player moves both of its nodes may have it: the one counts that it is on.
+fn told(app: &App, look: &Look, nodes: &[PlayersOnNode]) -> Result<Vec<PlayerRow>, ApiError> {
+    if look.players.is_empty() && nodes.iter().all(|node| node.players.is_err()) {
+        return Err(ApiError::Unavailable("the node does not answer"));
+    }
+    let mut rows = Vec::new();
+    for on_node in nodes {
+        let node = name(&app.shared, on_node.node);
+        let elsewhere = |row: &PlayerRow| {
+            let mut players = look.players.iter();
+            let owned = players.find(|player| row.guild_id == player.guild.0.to_string());
+            owned.is_some_and(|player| player.node != Some(on_node.node))
+        };
+        let players = on_node.players.iter().flatten();
+        rows.extend(
+            players
+                .filter_map(|player| row(player, &node))
+                .filter(|row| !elsewhere(row)),
+        );
+    }
+    Ok(rows)
 }
 
 fn refuse(error: PlayersError) -> ApiError {
@@ -76,7 +129,24 @@ fn refuse(error: PlayersError) -> ApiError {
         PlayersError::NoSession => ApiError::NotFound("there is no session of this id"),
         PlayersError::NoNode => ApiError::Unavailable("the session has no node at the moment"),
         PlayersError::Unsupported => ApiError::Unavailable("nodes before Lavalink 3.7 do not tell their players"),
-        PlayersError::Node(_) => ApiError::Unavailable("the node does not answer"),
+    }
+}
+
+impl PlayerRow {
+    /// A player whose node does not tell.
+    fn untold(guild_id: String) -> Self {
+        Self {
+            guild_id,
+            node: None,
+            moving: None,
+            track: None,
+            position_ms: None,
+            paused: false,
+            volume: None,
+            connected: false,
+            ping_ms: None,
+            filters: Vec::new(),
+        }
     }
 }
 
@@ -85,11 +155,12 @@ fn row(player: &Value, node: &Arc<str>) -> Option<PlayerRow> {
     let state = &player["state"];
     Some(PlayerRow {
         guild_id: player["guildId"].as_str()?.to_owned(),
-        node: Arc::clone(node),
+        node: Some(Arc::clone(node)),
+        moving: None,
         track: track(&player["track"]["info"]),
         position_ms: state["position"].as_u64(),
         paused: player["paused"].as_bool().unwrap_or(false),
-        volume: player["volume"].as_u64().unwrap_or(100),
+        volume: Some(player["volume"].as_u64().unwrap_or(100)),
         connected: state["connected"].as_bool().unwrap_or(false),
         // Lavalink says -1 while it does not know.
         ping_ms: state["ping"].as_i64().filter(|ping| *ping >= 0),
@@ -153,7 +224,10 @@ mod tests {
         });
         let row = row(&player, &node).unwrap();
         assert_eq!(row.filters, ["timescale", "echo"]);
-        assert_eq!((row.position_ms, row.ping_ms, row.volume), (Some(400), Some(12), 80));
+        assert_eq!(
+            (row.position_ms, row.ping_ms, row.volume),
+            (Some(400), Some(12), Some(80))
+        );
         assert_eq!(row.track.as_ref().unwrap().length_ms, 1000);
     }
 

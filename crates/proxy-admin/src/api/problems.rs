@@ -42,7 +42,11 @@ pub(crate) enum ProblemKind {
 /// All of them.
 pub(crate) fn problems(app: &App, monitor: &Monitor) -> Vec<Problem> {
     let pool = app.shared.pool();
-    let mut problems: Vec<_> = pool.nodes().iter().filter_map(|node| of_node(monitor, node)).collect();
+    let mut problems: Vec<_> = pool
+        .nodes()
+        .iter()
+        .filter_map(|node| of_node(app, monitor, node))
+        .collect();
     if !pool.any_takes_work() {
         problems.push(Problem {
             kind: ProblemKind::NoNode,
@@ -58,7 +62,7 @@ pub(crate) fn problems(app: &App, monitor: &Monitor) -> Vec<Problem> {
     problems
 }
 
-fn of_node(monitor: &Monitor, node: &NodeView) -> Option<Problem> {
+fn of_node(app: &App, monitor: &Monitor, node: &NodeView) -> Option<Problem> {
     let kind = match node.state {
         NodeState::Healthy => return None,
         NodeState::Down | NodeState::Unknown => ProblemKind::NodeDown,
@@ -67,7 +71,7 @@ fn of_node(monitor: &Monitor, node: &NodeView) -> Option<Problem> {
     };
     let failure = node.last_failure.as_ref().map(|(failure, _)| failure.to_string());
     let message = match (node.state, failure) {
-        (NodeState::Draining, _) => format!("it is drained; underneath it is {}", node.underneath.name()),
+        (NodeState::Draining, _) => drained(app, node),
         (NodeState::Unknown, None) => "it was not reached yet".to_owned(),
         (_, Some(failure)) => failure,
         (state, None) => format!("it is {}", state.name()),
@@ -85,6 +89,20 @@ fn of_node(monitor: &Monitor, node: &NodeView) -> Option<Problem> {
         sessions: gauge.sessions,
         players: gauge.players,
     })
+}
+
+fn drained(app: &App, node: &NodeView) -> String {
+    let underneath = node.underneath.name();
+    match app.shared.drain(node.id) {
+        Some(drain) if drain.empty_since.is_some() => {
+            format!("it is drained and empty, so it can be stopped; underneath it is {underneath}")
+        }
+        Some(drain) => format!(
+            "it is drained, {} of {} players are left; underneath it is {underneath}",
+            drain.left, drain.at_start
+        ),
+        None => format!("it is drained; underneath it is {underneath}"),
+    }
 }
 
 fn of_store(app: &App) -> Option<Problem> {

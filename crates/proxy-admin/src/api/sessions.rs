@@ -1,4 +1,4 @@
-//! `/api/v1/sessions`: the Lavalink sessions that clients see, the node that each is on, and the connection that carries it.
+//! `/api/v1/sessions`: the Lavalink sessions that clients see, the nodes that each is on, and the connection that carries it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use proxy_core::session::machine::LookState;
 use proxy_gateway::session::directory::SessionEntry;
 use proxy_gateway::usage::{ConnectionRecord, Totals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::migrations::name;
 use crate::App;
 use crate::error::ApiError;
 use crate::listing::{Column, Listing, Page, Paging};
@@ -29,9 +31,11 @@ pub(crate) struct SessionRow {
     user_id: String,
     client_name: Option<Box<str>>,
     version: VersionName,
-    /// Null while it has no link.
+    /// The node of what belongs to no player: that of its oldest link. Null while it has no link.
     node: Option<Arc<str>>,
     node_session_id: Option<String>,
+    /// All nodes that it has links to.
+    nodes: Vec<Arc<str>>,
     players: u32,
     /// The client is away and may come back.
     parked: bool,
@@ -47,6 +51,60 @@ pub(crate) struct SessionRow {
     connection_id: Option<String>,
     #[serde(flatten)]
     traffic: TrafficView,
+}
+
+/// One session, with all that is known of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionDetail)]
+pub(crate) struct OneSession {
+    #[serde(flatten)]
+    session: SessionRow,
+    /// Its WebSockets to nodes, in the order in which they were opened.
+    links: Vec<LinkView>,
+    /// Players without a node at the moment: their requests wait.
+    waiting: u32,
+    /// Why placement chose a node for it last; null when that is not remembered.
+    choice: Option<NodeChoice>,
+}
+
+/// A session's WebSocket to one node.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Link)]
+struct LinkView {
+    node: Arc<str>,
+    /// Null while it is opened.
+    node_session_id: Option<String>,
+    state: LinkStateName,
+    players: u32,
+}
+
+/// Whether a link can be used: it is opened for the first time, is up, or was lost and is being resumed.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = LinkState)]
+enum LinkStateName {
+    Opening,
+    Up,
+    Resuming,
+}
+
+impl From<LookState> for LinkStateName {
+    fn from(state: LookState) -> Self {
+        match state {
+            LookState::Opening => Self::Opening,
+            LookState::Up => Self::Up,
+            LookState::Resuming => Self::Resuming,
+        }
+    }
+}
+
+/// Why a node was chosen.
+#[derive(Serialize, ToSchema)]
+struct NodeChoice {
+    at: u64,
+    node: Arc<str>,
+    why: String,
 }
 
 /// Whether the client is there.
@@ -65,7 +123,7 @@ pub(crate) enum Presence {
 pub(crate) struct SessionFilters {
     /// Only this tenant's.
     tenant: Option<Box<str>>,
-    /// Only those on this node.
+    /// Only those with a link to this node.
     node: Option<Box<str>>,
     /// Only of this version.
     #[param(inline)]
@@ -140,11 +198,21 @@ pub(crate) async fn list(
 /// One session
 #[utoipa::path(
     get, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "The session's id")),
-    responses((status = 200, description = "Now", body = SessionRow)),
+    responses((status = 200, description = "Now", body = OneSession)),
 )]
-pub(crate) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<SessionRow>, ApiError> {
-    let entry = app.shared.directory.get(&id);
-    let entry = entry.ok_or(ApiError::NotFound("there is no session of this id"))?;
+pub(crate) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<OneSession>, ApiError> {
+    let none = ApiError::NotFound("there is no session of this id");
+    let (Some(entry), Some(look)) = (app.shared.directory.get(&id), app.shared.look_at(&id).await) else {
+        return Err(none);
+    };
+    let links = look.links.into_iter().map(|link| LinkView {
+        node: name(&app.shared, link.node),
+        node_session_id: link.node_session.map(|id| id.as_str().to_owned()),
+        state: link.state.into(),
+        players: link.players,
+    });
+    let (links, waiting) = (links.collect(), entry.players_waiting());
+    let choice = last_choice(&app, &entry);
     let monitor = app.monitor();
     let mut connections = monitor.client.connections.iter();
     let row = Row {
@@ -152,7 +220,28 @@ pub(crate) async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> 
         monitor: &monitor,
         entry,
     };
-    Ok(Json(show(&app, &row)))
+    Ok(Json(OneSession {
+        session: show(&app, &row),
+        links,
+        waiting,
+        choice,
+    }))
+}
+
+/// Why placement chose a node for the session last, as far as that is remembered.
+fn last_choice(app: &App, entry: &SessionEntry) -> Option<NodeChoice> {
+    let nodes = app.shared.nodes.iter();
+    let placed = nodes.flat_map(|node| {
+        let placed = app.shared.observed.placements_since(node.id, 0).into_iter();
+        let its = placed.filter(|placed| placed.what.session.as_ref() == Some(&entry.id));
+        its.map(|placed| (placed, &node.name))
+    });
+    let (placed, node) = placed.max_by_key(|(placed, _)| placed.at)?;
+    Some(NodeChoice {
+        at: millis(placed.at),
+        node: Arc::clone(node),
+        why: placed.what.to_string(),
+    })
 }
 
 /// Connections that carry a session, by where the session's entry lies: ids would have to be hashed whole.
@@ -176,10 +265,10 @@ impl SessionFilters {
             && self
                 .state
                 .is_none_or(|wanted| (wanted == Presence::Parked) == entry.is_parked())
-            && self.node.as_deref().is_none_or(|wanted| {
-                let node = node_of(app, entry);
-                node.is_some_and(|node| *node == *wanted)
-            })
+            && self
+                .node
+                .as_deref()
+                .is_none_or(|wanted| nodes_of(app, entry).iter().any(|node| **node == *wanted))
             && self.q.as_ref().is_none_or(|search| {
                 search.finds(entry.id.as_str()) || search.finds(&entry.tenant_name) || search.finds_client(entry)
             })
@@ -190,6 +279,11 @@ fn node_of(app: &App, entry: &SessionEntry) -> Option<Arc<str>> {
     let route = entry.route()?;
     let node = app.shared.nodes.get(usize::from(route.node.0))?;
     Some(Arc::clone(&node.name))
+}
+
+fn nodes_of(app: &App, entry: &SessionEntry) -> Vec<Arc<str>> {
+    let links = entry.links();
+    links.iter().map(|link| name(&app.shared, link.node)).collect()
 }
 
 fn show(app: &App, row: &Row<'_>) -> SessionRow {
@@ -205,6 +299,7 @@ fn show(app: &App, row: &Row<'_>) -> SessionRow {
         version: entry.class().into(),
         node: node_of(app, entry),
         node_session_id: entry.route().map(|route| route.node_session.as_str().to_owned()),
+        nodes: nodes_of(app, entry),
         players: entry.players(),
         parked: entry.is_parked(),
         resuming: settings.resuming,

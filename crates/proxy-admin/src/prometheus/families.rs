@@ -1,5 +1,6 @@
 //! Which metrics there are, and where each comes from.
 
+mod moves;
 mod sessions;
 mod store;
 
@@ -26,9 +27,11 @@ pub(super) fn all(app: &App) -> Vec<Family> {
     families.extend(sessions(app));
     families.extend(super::alerts::all(app));
     families.extend(sessions::fates(app));
+    families.extend(moves::all(app));
     let monitor = app.monitor();
     families.extend(client_side(&monitor));
     families.extend(node_traffic(app, &monitor));
+    families.extend(moves::links(app, &monitor));
     families.extend(node_state(app));
     families.extend(store::store(app));
     families
@@ -149,7 +152,7 @@ fn node_traffic(app: &App, monitor: &Monitor) -> Vec<Family> {
     let rows: Vec<_> = known().map(|(labels, reading)| (labels, reading.totals)).collect();
     let mut families = vec![
         Family::gauge("node_links", "WebSockets open to the node")
-            .series(known().map(|(labels, reading)| (labels, gauge(reading.links as f64)))),
+            .series(known().map(|(labels, reading)| (labels, gauge(reading.links.live as f64)))),
     ];
     families.extend(traffic(
         [

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
+use lavalink_protocol::id::GuildId;
 use proxy_testkit::client::RestAnswer;
 
-use crate::rig::Rig;
+use crate::rig::{LIMIT, Rig};
 
 /// One sample line.
 #[derive(Debug)]
@@ -40,12 +41,18 @@ fn parse(text: &str) -> Vec<Sample> {
             continue;
         }
         let sample = parse_sample(line);
-        let expected = if kind == "counter" {
-            format!("{family}_total")
-        } else {
-            family.to_owned()
+        let expected: &[&str] = match kind {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
         };
-        assert_eq!(sample.name, expected, "{line}");
+        assert!(
+            sample
+                .name
+                .strip_prefix(family)
+                .is_some_and(|end| expected.contains(&end)),
+            "{line}"
+        );
         samples.push(sample);
     }
     samples
@@ -123,6 +130,7 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
 
     let known = [
         "direction",
+        "le",
         "node",
         "outcome",
         "reason",
@@ -166,6 +174,14 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
         1.0
     );
     assert_eq!(sum("sessions_ended_total", &[("tenant", "alpha")]), 1.0);
+    assert_eq!(
+        sum("migrations_total", &[("reason", "drain"), ("outcome", "stayed")]),
+        0.0
+    );
+    assert_eq!(sum("migration_duration_seconds_count", &[]), 0.0);
+    assert_eq!(sum("players_waiting", &[]) + sum("node_orphans", &[]), 0.0);
+    assert!(sum("node_links_opened_total", &[("node", "v4-node")]) >= 1.0);
+    assert_eq!(sum("node_links_lost_total", &[("node", "v4-node")]), 0.0);
     assert!(sum("process_max_fds", &[]) >= sum("process_open_fds", &[]));
     assert_eq!(sum("log_lines_dropped_total", &[]), 0.0);
     assert!(sum("client_requests_total", &[]) >= 2.0 && sum("client_connections_opened_total", &[]) >= 1.0);
@@ -178,6 +194,44 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
     assert!(sum("process_resident_memory_bytes", &[]) > 1e6 && sum("process_open_fds", &[]) > 3.0);
     assert_eq!((sum("ready", &[]), sum("build_info", &[])), (1.0, 1.0));
     assert!(sum("uptime_seconds", &[]) > 0.0);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn moves_are_counted_with_how_long_they_took() {
+    let rig = Rig::start_two(|_, _| {}).await;
+    let client = rig.client("alpha", 5).await;
+    client.play(5, "http://example.org/a.mp3").await.unwrap();
+    rig.until("/api/v1/overview", |overview| overview["players"] == 1).await;
+    let moved = rig
+        .gateway
+        .shared()
+        .move_player(&client.session_id(), GuildId(5), None, LIMIT)
+        .await;
+    let took = moved.unwrap().unwrap().migration.took.as_secs_f64();
+    let samples = parse(&scrape(&rig).await.text());
+    let of_operator = |name: &str| {
+        let its = samples.iter().filter(|sample| {
+            sample.name == format!("lavalink_proxy_{name}")
+                && sample.labels.get("reason").is_some_and(|reason| reason == "operator")
+        });
+        its.collect::<Vec<_>>()
+    };
+    let moved = of_operator("migrations_total");
+    let moved: f64 = moved.iter().map(|sample| sample.value).sum();
+    assert_eq!(
+        (moved, of_operator("migration_duration_seconds_count")[0].value),
+        (1.0, 1.0)
+    );
+    assert!((of_operator("migration_duration_seconds_sum")[0].value - took).abs() < 1e-6);
+    let buckets = of_operator("migration_duration_seconds_bucket");
+    assert!(buckets.len() > 5, "{buckets:?}");
+    for bucket in buckets {
+        let bound = &bucket.labels["le"];
+        let within = bound == "+Inf" || took <= bound.parse::<f64>().unwrap();
+        assert_eq!(bucket.value, f64::from(u8::from(within)), "{took} {bucket:?}");
+    }
+    client.disconnect().await;
     rig.stop().await;
 }
 

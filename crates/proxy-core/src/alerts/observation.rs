@@ -66,6 +66,10 @@ pub struct NodeReading {
     pub uptime: Option<Duration>,
     /// Missing frames per player and minute; `None` when nothing plays.
     pub frame_deficit: Option<f64>,
+    /// Players that were to leave it and stayed, since the start of the proxy.
+    pub moves_stayed: u64,
+    /// Players that it lost and no other node took.
+    pub moves_failed: u64,
 }
 
 /// How much of something is in use.

@@ -21,6 +21,8 @@ pub enum Rule {
     NodeRestarted,
     /// Players on a node miss audio frames.
     NodeFrames,
+    /// Players could not be moved away from a node.
+    Migrations,
     /// No node takes work.
     NoNode,
     /// Wrong passwords on the admin listener.
@@ -37,7 +39,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::IpRate,
         Self::IpUnusual,
         Self::TenantQuota,
@@ -45,6 +47,7 @@ impl Rule {
         Self::NodeDegraded,
         Self::NodeRestarted,
         Self::NodeFrames,
+        Self::Migrations,
         Self::NoNode,
         Self::LoginFailures,
         Self::Refusals,
@@ -63,6 +66,7 @@ impl Rule {
             Self::NodeDegraded => "node_degraded",
             Self::NodeRestarted => "node_restarted",
             Self::NodeFrames => "node_frames",
+            Self::Migrations => "migrations",
             Self::NoNode => "no_node",
             Self::LoginFailures => "login_failures",
             Self::Refusals => "refusals",
@@ -87,6 +91,7 @@ impl Rule {
             Self::NodeDegraded => "A node fails now and then, or is slow",
             Self::NodeRestarted => "A node has started anew",
             Self::NodeFrames => "Players on a node miss audio frames",
+            Self::Migrations => "Players could not be moved away from a node",
             Self::NoNode => "No node takes work",
             Self::LoginFailures => "Wrong passwords on the admin listener",
             Self::Refusals => "Many refused requests or closed sockets for one reason",

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::baseline::Baseline;
 use super::figures::{bytes, percent, rate, time};
@@ -31,8 +31,34 @@ pub(super) struct Memory {
     uptimes: HashMap<Arc<str>, Duration>,
     logins: HashMap<IpAddr, Window>,
     all_logins: Option<Window>,
+    /// By node: what stayed, and what failed.
+    moves: HashMap<Arc<str>, [Counted; 2]>,
     /// The counter and what it grew by, by reason.
-    refusals: HashMap<&'static str, (u64, Window)>,
+    refusals: HashMap<&'static str, Counted>,
+}
+
+/// A counter that only grows, and what it grew by lately.
+#[derive(Debug)]
+struct Counted {
+    before: u64,
+    window: Window,
+}
+
+impl Counted {
+    /// What happened before it is looked at for the first time does not count.
+    fn new(count: u64, now: Instant) -> Self {
+        Self {
+            before: count,
+            window: Window::new(now),
+        }
+    }
+
+    /// Takes the counter, and answers what it grew by in the time of the window.
+    fn grew(&mut self, count: u64, now: Instant) -> f64 {
+        let more = count.saturating_sub(std::mem::replace(&mut self.before, count));
+        self.window.add(u32::try_from(more).unwrap_or(u32::MAX), now);
+        self.window.sum() as f64
+    }
 }
 
 impl Memory {
@@ -92,9 +118,11 @@ impl Memory {
                 &subject,
                 figure(deficit, bounds.frame_deficit, Severity::Warning, &text),
             );
+            self.moves(node, &subject, observation.now, bounds, judge);
         }
-        self.uptimes
-            .retain(|name, _| observation.nodes.iter().any(|node| node.name == *name));
+        let there = |name: &Arc<str>| observation.nodes.iter().any(|node| node.name == *name);
+        self.uptimes.retain(|name, _| there(name));
+        self.moves.retain(|name, _| there(name));
         no_node(observation, judge);
     }
 
@@ -110,6 +138,28 @@ impl Memory {
             text: &text,
         };
         judge(Rule::NodeRestarted, subject, finding);
+    }
+
+    /// A player that stayed plays on, one that is lost does not.
+    fn moves(&mut self, node: &NodeReading, subject: &Subject, now: Instant, bounds: &Bounds, judge: Judge<'_>) {
+        let counts = [node.moves_stayed, node.moves_failed];
+        let counted = self.moves.entry(Arc::clone(&node.name));
+        let [stayed, failed] = counted.or_insert_with(|| counts.map(|count| Counted::new(count, now)));
+        let (stayed, failed) = (stayed.grew(counts[0], now), failed.grew(counts[1], now));
+        let severity = if failed > 0.0 {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
+        let text = || match (failed > 0.0, stayed > 0.0) {
+            (true, true) => {
+                format!("lost {failed} players in ten minutes that no other node took, and {stayed} could not leave it")
+            }
+            (true, false) => format!("lost {failed} players in ten minutes that no other node took"),
+            (false, _) => format!("still has {stayed} players that were to leave it in the last ten minutes"),
+        };
+        let finding = figure(stayed + failed, bounds.failed_migrations, severity, &text);
+        judge(Rule::Migrations, subject, finding);
     }
 
     fn logins(&mut self, observation: &Observation, bounds: &Bounds, judge: Judge<'_>) {
@@ -141,11 +191,8 @@ impl Memory {
     fn refusals(&mut self, observation: &Observation, bounds: &Bounds, judge: Judge<'_>) {
         let now = observation.now;
         for &(reason, count) in &observation.refusals {
-            let fresh = || (count, Window::new(now));
-            let (before, window) = self.refusals.entry(reason).or_insert_with(fresh);
-            let more = count.saturating_sub(std::mem::replace(before, count));
-            window.add(u32::try_from(more).unwrap_or(u32::MAX), now);
-            let sum = window.sum() as f64;
+            let counted = self.refusals.entry(reason);
+            let sum = counted.or_insert_with(|| Counted::new(count, now)).grew(count, now);
             let text = || format!("{sum} refusals for this reason in ten minutes");
             judge(
                 Rule::Refusals,
@@ -157,7 +204,7 @@ impl Memory {
 
     /// Things that are remembered.
     pub(super) fn len(&self) -> usize {
-        self.baseline.len() + self.uptimes.len() + self.logins.len() + self.refusals.len()
+        self.baseline.len() + self.uptimes.len() + self.moves.len() + self.logins.len() + self.refusals.len()
     }
 }
 

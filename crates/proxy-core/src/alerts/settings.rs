@@ -41,6 +41,8 @@ pub struct Bounds {
     pub quota_percent: f64,
     /// Missing frames per player and minute, of 3000.
     pub frame_deficit: f64,
+    /// Players that could not be moved away from a node in ten minutes.
+    pub failed_migrations: f64,
     /// Wrong passwords from one address in ten minutes.
     pub login_failures_per_address: f64,
     /// Wrong passwords in ten minutes.
@@ -72,6 +74,7 @@ impl AlertSettings {
             ],
             Rule::TenantQuota => vec![("percent", percent(bounds.quota_percent))],
             Rule::NodeFrames => vec![("missing", bounds.frame_deficit.to_string())],
+            Rule::Migrations => vec![("count", bounds.failed_migrations.to_string())],
             Rule::LoginFailures => vec![
                 ("per_address", bounds.login_failures_per_address.to_string()),
                 ("total", bounds.login_failures.to_string()),
@@ -112,6 +115,7 @@ impl Default for Bounds {
             unusual_days: 3,
             quota_percent: 80.0,
             frame_deficit: 150.0,
+            failed_migrations: 1.0,
             login_failures_per_address: 10.0,
             login_failures: 50.0,
             refusals: 1000.0,
@@ -125,7 +129,7 @@ fn default_timing(rule: Rule) -> Timing {
     let (raise_after, clear_after) = match rule {
         Rule::IpRate => (60, 120),
         Rule::IpUnusual => (300, 300),
-        Rule::TenantQuota | Rule::LoginFailures | Rule::Refusals => (0, 60),
+        Rule::TenantQuota | Rule::LoginFailures | Rule::Refusals | Rule::Migrations => (0, 60),
         // The health check has waited for several failures in a row already.
         Rule::NodeDown => (0, 15),
         Rule::NodeDegraded => (30, 60),

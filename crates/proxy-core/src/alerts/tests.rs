@@ -90,6 +90,8 @@ fn node(state: NodeState) -> NodeReading {
         failure: Some("probe: no answer in time".to_owned()),
         uptime: None,
         frame_deficit: None,
+        moves_stayed: 0,
+        moves_failed: 0,
     }
 }
 
@@ -155,6 +157,37 @@ fn a_node_goes_down_and_comes_back() {
     assert_eq!(alert.text, "is down: probe: no answer in time");
     story.seconds(16, one_node(NodeState::Healthy));
     assert_eq!(story.told(), [line(126, "cleared", "node_down", "eu-1")]);
+}
+
+#[test]
+fn players_that_cannot_leave_a_node_are_told_and_lost_ones_make_it_worse() {
+    let had = |stayed: u64, failed: u64| {
+        move |seen: &mut Observation| {
+            one_node(NodeState::Healthy)(seen);
+            (seen.nodes[0].moves_stayed, seen.nodes[0].moves_failed) = (stayed, failed);
+        }
+    };
+    let mut story = Story::usual();
+    // What happened before the first look is not told.
+    story.seconds(5, had(7, 1));
+    assert_eq!(story.told(), []);
+    story.seconds(30, had(9, 1));
+    assert_eq!(story.told(), [line(6, "raised", "migrations", "eu-1")]);
+    let alert = story.only_open();
+    assert_eq!((alert.severity, alert.value), (Severity::Warning, 2.0));
+    assert_eq!(
+        alert.sentence(true),
+        "eu-1 still has 2 players that were to leave it in the last ten minutes"
+    );
+    story.seconds(30, had(9, 4));
+    assert_eq!(story.told(), [line(36, "escalated", "migrations", "eu-1")]);
+    let alert = story.only_open();
+    assert_eq!((alert.severity, alert.value), (Severity::Critical, 5.0));
+    // Ten minutes and the time to clear later it is over.
+    story.seconds(800, had(9, 4));
+    let told = story.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].1, told[0].2), ("cleared", "migrations"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod found;
 mod link;
 mod message;
 mod moves;
+mod operator;
 mod places;
 mod types;
 
@@ -47,6 +48,7 @@ use crate::session::shadow::{Needs, Shadow};
 
 pub use client::{CLOSE_NO_LINK, CLOSE_NODE_LOST, CLOSE_SHUTDOWN};
 pub use message::{Disposition, VoicePing};
+pub use operator::{Look, LookLink, LookMove, LookPlayer, LookState};
 pub use types::{
     Effect, EndReason, Input, Leave, LinkLoss, LinkSettings, NodeChange, PlacementMode, RestoreOutcome, SessionSettings,
 };

@@ -28,6 +28,9 @@ pub enum MoveReason {
 }
 
 impl MoveReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NodeDown, Self::NodeRestarted, Self::Drain, Self::Operator];
+
     /// The name in logs, metrics and the admin API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,6 +68,9 @@ pub enum MoveOutcome {
 }
 
 impl MoveOutcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Moved, Self::Stayed, Self::Failed, Self::Dropped];
+
     /// The name in logs, metrics and the admin API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -93,6 +99,31 @@ pub struct Migration {
     pub why: Option<Why>,
     /// From the decision to the end.
     pub took: Duration,
+    /// How often it was tried, on one node or another.
+    pub tries: u32,
+}
+
+/// Why an operator's wish to move a player is refused before anything is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum MoveRefused {
+    /// The session has no player for this guild.
+    #[error("the session has no player for this guild")]
+    NoPlayer,
+    /// It is there already.
+    #[error("the player is on this node already")]
+    AlreadyThere,
+    /// It moves already, for another reason.
+    #[error("the player is being moved already")]
+    AlreadyMoving,
+    /// The node is down, draining, or was not reached yet.
+    #[error("the node does not take work at the moment")]
+    NotReady,
+    /// The node speaks another version, or the tenant may not use it.
+    #[error("the node cannot serve this session: it is no v4 node, or the tenant may not use it")]
+    Unfit,
+    /// There is no other node that takes work.
+    #[error("there is no other node that could take the player")]
+    NoOtherNode,
 }
 
 /// A move under way.

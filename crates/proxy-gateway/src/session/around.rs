@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use lavalink_protocol::generation::Generation;
 use proxy_core::health::NodeState;
 use proxy_core::placement::{self, Choice, NoNode, Want, Wanted};
 use proxy_core::pool::NodeId;
@@ -14,6 +15,22 @@ pub(crate) struct Around<'a> {
     pub(crate) shared: &'a Shared,
     /// The nodes that the session's tenant may use.
     pub(crate) allowed: Allowed<'a>,
+}
+
+impl Around<'_> {
+    /// Whether a node could have players of the session, if it took work.
+    pub(crate) fn serves(&self, node: NodeId) -> bool {
+        let pool = self.shared.pool();
+        let generation = pool.get(node).and_then(|node| node.generation);
+        generation.is_some_and(Generation::is_v4) && self.allowed.is_none_or(|allowed| allowed.contains(&node))
+    }
+
+    /// Whether there is a node but this one that could take a player now.
+    pub(crate) fn has_other(&self, than: Option<NodeId>) -> bool {
+        let pool = self.shared.pool();
+        let mut others = pool.nodes().iter().filter(|node| Some(node.id) != than);
+        others.any(|node| node.state.takes_work() && self.serves(node.id))
+    }
 }
 
 impl Surroundings for Around<'_> {

@@ -46,12 +46,14 @@ pub(crate) struct Spread {
     pub(crate) guilds: Vec<(GuildId, Option<u16>)>,
     /// Guilds that are not listed.
     pub(crate) others: To,
+    /// Players by the node that they are on, also while they wait to leave it.
+    pub(crate) players: Vec<(NodeId, u32)>,
 }
 
 impl Spread {
     fn players_on(&self, node: NodeId) -> u32 {
-        let on = |link: &u16| self.links.get(usize::from(*link)).is_some_and(|link| link.node == node);
-        self.guilds.iter().filter_map(|(_, link)| *link).filter(on).count() as u32
+        let on = self.players.iter().filter(|(known, _)| *known == node);
+        on.map(|(_, players)| players).sum()
     }
 
     fn to(&self, guild: GuildId) -> To {
@@ -262,6 +264,13 @@ impl SessionEntry {
             None if self.with_route(|route| route.node) == Some(node) => self.players(),
             None => 0,
         }
+    }
+
+    /// How many players have no node at the moment: their requests wait.
+    pub fn players_waiting(&self) -> u32 {
+        let spread = self.spread.load();
+        let guilds = spread.iter().flat_map(|spread| &spread.guilds);
+        guilds.filter(|(_, link)| link.is_none()).count() as u32
     }
 
     /// Where the requests of one link go, while it is up.

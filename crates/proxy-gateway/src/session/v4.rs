@@ -6,6 +6,7 @@
 //! time (opening a link, asking a node) is done by `errands`, which report back.
 
 mod links;
+mod operator;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -445,6 +446,9 @@ impl Session {
                 // And may have lost patience.
                 reply.send(placed).ok();
             }
+            // So may an operator.
+            Ask::Look(reply) => _ = reply.send(self.look()),
+            Ask::Move { guild, to, reply } => _ = reply.send(self.move_player(guild, to)),
             Ask::Opened(opened) => self.link_opened(cx, *opened),
             Ask::NodeSilent(node) => self.node_silent(cx, node),
             Ask::Bind(_) => {}

@@ -18,7 +18,7 @@ pub use proxy_core::usage::Totals;
 pub use clients::{ClientLedger, ClientUsage, Closed, ClosedConnection, ConnectionRecord, Label};
 pub use ended::Ended;
 pub(crate) use nodes::LinkRecord;
-pub use nodes::NodeLedger;
+pub use nodes::{LinkCounts, NodeLedger};
 pub use sessions::{SessionLedger, SessionTotals};
 
 /// False only in a build that is made for measuring what counting costs.

@@ -206,6 +206,14 @@ rules! {
         #[schemars(range(min = 1, max = 3000))]
         missing: u32 = 150,
     }
+    /// Players that were to be moved away from a node and could not, in ten minutes. Critical when any of them is lost
+    /// because no other node took it; those that merely stay play on.
+    migrations: Migrations {
+        raise_after: 0, clear_after: 60,
+        /// From so many on.
+        #[schemars(range(min = 1))]
+        count: u32 = 1,
+    }
     /// No node takes work: clients are refused. Critical.
     no_node: NoNode { raise_after: 5, clear_after: 15 }
     /// Wrong passwords on the admin listener, in ten minutes.

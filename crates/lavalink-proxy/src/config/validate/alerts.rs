@@ -64,6 +64,7 @@ impl Check {
             ("ip_unusual.days", rules.ip_unusual.days, 1, 90),
             ("tenant_quota.percent", rules.tenant_quota.percent, 1, 100),
             ("node_frames.missing", rules.node_frames.missing, 1, 3000),
+            ("migrations.count", rules.migrations.count, 1, u32::MAX),
             (
                 "login_failures.per_address",
                 rules.login_failures.per_address,
@@ -103,6 +104,7 @@ impl Check {
             unusual_days: rules.ip_unusual.days,
             quota_percent: f64::from(rules.tenant_quota.percent),
             frame_deficit: f64::from(rules.node_frames.missing),
+            failed_migrations: f64::from(rules.migrations.count),
             login_failures_per_address: f64::from(rules.login_failures.per_address),
             login_failures: f64::from(rules.login_failures.total),
             refusals: f64::from(rules.refusals.count),

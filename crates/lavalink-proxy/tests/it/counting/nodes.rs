@@ -73,12 +73,12 @@ async fn the_bytes_to_and_from_a_node_equal_the_kernels() {
             relay.kernel(),
             "bytes from and to the {generation:?} node"
         );
-        assert_eq!(proxy.shared().node_usage(NodeId(0)).1, clients.len(), "links");
+        assert_eq!(proxy.shared().node_usage(NodeId(0)).1.live, clients.len(), "links");
         let (before, _) = proxy.shared().node_usage(NodeId(0));
         for client in &clients {
             client.disconnect().await;
         }
-        wait_until(SOON, || proxy.shared().node_usage(NodeId(0)).1 == 0).await;
+        wait_until(SOON, || proxy.shared().node_usage(NodeId(0)).1.live == 0).await;
         let (after, _) = proxy.shared().node_usage(NodeId(0));
         assert!(
             after.bytes_out > before.bytes_out && after.bytes_in >= before.bytes_in,

@@ -234,7 +234,7 @@ async fn random_run(seed: u64) {
         let agree = || {
             let (links, from_node, to_node, kernel, (sent, sockets)) = look();
             kernel.is_some_and(|(_, received)| {
-                links == 0 && from_node <= sent && (received..=received + sockets).contains(&to_node)
+                links.live == 0 && from_node <= sent && (received..=received + sockets).contains(&to_node)
             })
         };
         let limit = tokio::time::Instant::now() + SOON;

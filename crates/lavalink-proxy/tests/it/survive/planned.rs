@@ -1,5 +1,8 @@
 //! Moves that somebody asked for: drained nodes, and single players.
 
+use proxy_core::session::migration::MoveRefused;
+use proxy_gateway::operator::MoveError;
+
 use super::*;
 
 #[tokio::test]
@@ -15,6 +18,16 @@ async fn a_drained_node_gives_its_players_away_one_by_one_and_ends_up_empty() {
     wait_playing(other, 1..6).await;
     wait_until(SOON, || held.sessions().is_empty()).await;
     wait_until(SOON, || moves_for(&proxy, MoveReason::Drain, MoveOutcome::Moved) == 5).await;
+    let drained_node = proxy
+        .shared()
+        .pool()
+        .nodes()
+        .iter()
+        .find(|node| *node.name == *drained)
+        .unwrap()
+        .id;
+    let drain = proxy.shared().drain(drained_node).unwrap();
+    assert_eq!((drain.left, drain.empty_since.is_some()), (0, true), "{drain:?}");
     assert_unnoticed(&client, 5);
     assert_eq!(idle.ended(), None);
     client.play(9, LONG).await.unwrap();
@@ -50,7 +63,22 @@ async fn an_operator_moves_one_player() {
     let (held, other) = holder(&a, &b);
     let session = client.session_id();
     let guild = lavalink_protocol::id::GuildId(2);
-    assert!(proxy.shared().move_player(&session, guild, None));
+    let move_to = async |guild, to| proxy.shared().move_player(&session, guild, to, SOON).await;
+    let moved = move_to(guild, None).await.unwrap().unwrap();
+    assert_eq!(moved.migration.outcome, MoveOutcome::Moved, "{moved:?}");
+    let (there, nobody) = (moved.migration.to, lavalink_protocol::id::GuildId(77));
+    assert_eq!(
+        move_to(guild, there).await.unwrap_err(),
+        MoveRefused::AlreadyThere.into()
+    );
+    assert_eq!(move_to(nobody, None).await.unwrap_err(), MoveRefused::NoPlayer.into());
+    let look = proxy.shared().look_at(&session).await.unwrap();
+    let on: Vec<_> = look
+        .players
+        .iter()
+        .map(|player| (player.guild.0, player.node))
+        .collect();
+    assert_eq!(on, [(1, Some(moved.migration.from)), (2, there)]);
     wait_playing(other, 2..3).await;
     wait_until(SOON, || held.find_player(2).is_none()).await;
     assert!(position(held, 1).is_some(), "the others stay");
@@ -59,7 +87,8 @@ async fn an_operator_moves_one_player() {
     })
     .await;
     assert_unnoticed(&client, 2);
-    assert!(!proxy.shared().move_player("nosuchsession000", guild, None));
+    let nowhere = proxy.shared().move_player("nosuchsession000", guild, None, SOON).await;
+    assert_eq!(nowhere.unwrap_err(), MoveError::NoSession);
     client.disconnect().await;
     wait_until(SOON, || a.sessions().is_empty() && b.sessions().is_empty()).await;
 }

@@ -145,11 +145,9 @@ async fn requests_to_a_frozen_node_are_answered_by_the_next_one() {
 async fn requests_wait_while_their_player_moves() {
     let (held, other, proxy, client) = rig().await;
     other.fault_on("/v4/sessions/", Fault::Delay(Duration::from_millis(400)), 3);
-    assert!(
-        proxy
-            .shared()
-            .move_player(&client.session_id(), lavalink_protocol::id::GuildId(1), None)
-    );
+    let (session, guild) = (client.session_id(), lavalink_protocol::id::GuildId(1));
+    let begun = proxy.shared().move_player(&session, guild, None, Duration::ZERO).await;
+    assert!(begun.unwrap().is_none(), "it is under way");
     let answer = client.patch_player(1, &json!({"volume": 77})).await.unwrap();
     assert_eq!(answer.json()["volume"], 77);
     wait_until(SOON, || held.find_player(1).is_none()).await;
@@ -198,11 +196,8 @@ async fn the_players_of_all_nodes_are_one_list_and_a_node_that_does_not_tell_is_
         client.play(guild, LONG).await.unwrap();
     }
     let session = client.session_id();
-    assert!(
-        proxy
-            .shared()
-            .move_player(&session, lavalink_protocol::id::GuildId(3), None)
-    );
+    let guild = lavalink_protocol::id::GuildId(3);
+    proxy.shared().move_player(&session, guild, None, SOON).await.unwrap();
     wait_playing(&other, 3..4).await;
     wait_until(SOON, || held.find_player(3).is_none()).await;
     let listed = |answer: RestAnswer| {

@@ -386,6 +386,7 @@ impl Machine {
             outcome,
             why: moving.choice.map(|choice| choice.why),
             took: cx.now.saturating_duration_since(moving.since),
+            tries: moving.failures + u32::from(moving.holds().is_some()),
         }));
     }
 

@@ -254,6 +254,7 @@ impl Session {
     pub(super) fn link_lost(&mut self, cx: &mut Context<'_>, id: LinkId, why: LinkLoss) {
         let Some(link) = self.take_link(id) else { return };
         tracing::info!(session = %self.entry.id, node = %self.worker.pool(link.node).node.name, ?why, "link lost");
+        link.pool.ledger.link_lost();
         // That a link broke says little of its node: whether it can be resumed will show.
         drop(link);
         // What was answered before the node was lost counts.
@@ -339,6 +340,10 @@ impl Session {
                     resumed,
                 } = *up;
                 let mut side = LinkSide::new(&self.worker, id, node, node_session.clone(), socket);
+                let known = self.machine.links().get(id);
+                if known.is_some_and(|link| link.node_session.is_some()) {
+                    side.pool.ledger.link_resumed(resumed);
+                }
                 if resumed {
                     side.watch = Some(side.pool.watch());
                 }
@@ -393,6 +398,13 @@ impl Session {
             Way::Unplaced => To::Unplaced,
             way => place(way).map_or(To::Wait, |index| To::Link(Arc::clone(&links[usize::from(index)]))),
         };
-        self.entry.set_routes(primary, Some(Spread { links, guilds, others }));
+        let players = machine.players_by_node();
+        let spread = Spread {
+            links,
+            guilds,
+            others,
+            players,
+        };
+        self.entry.set_routes(primary, Some(spread));
     }
 }
