@@ -118,8 +118,10 @@ impl MoveLedger {
     /// What went wrong, by the node that players were to leave.
     pub fn failures(&self) -> BTreeMap<NodeId, MoveFailures> {
         let mut failures = BTreeMap::<_, MoveFailures>::new();
-        for ((node, _, outcome), count) in &lock(&self.moves).counts {
+        for ((node, reason, outcome), count) in &lock(&self.moves).counts {
             match outcome {
+                // What has never played may as well stay.
+                MoveOutcome::Stayed if *reason == MoveReason::Region => {}
                 MoveOutcome::Stayed => failures.entry(*node).or_default().stayed += count,
                 MoveOutcome::Failed => failures.entry(*node).or_default().failed += count,
                 MoveOutcome::Moved | MoveOutcome::Dropped => {}

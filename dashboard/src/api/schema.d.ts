@@ -253,6 +253,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/migrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Players that were moved between nodes
+         * @description The newest 500 since the program was started. Columns: `at`, `took`, `tries`.
+         */
+        get: operations["getMigrations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes": {
         parameters: {
             query?: never;
@@ -280,8 +300,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take a node out of placement
-         * @description What is on it stays.
+         * Take a node out of placement, and move its players away
+         * @description They move at the pace of the configuration; `nodes` shows how many are left. The node can be stopped when it is empty.
          */
         post: operations["postNodesNameDrain"];
         delete?: never;
@@ -316,7 +336,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Put a node back into placement */
+        /**
+         * Put a node back into placement
+         * @description Players come back to it only as new ones are placed, or one by one on request.
+         */
         post: operations["postNodesNameUndrain"];
         delete?: never;
         options?: never;
@@ -404,11 +427,33 @@ export interface paths {
         };
         /**
          * The players of a session
-         * @description Its node is asked, so this takes as long as the node does: 5 s at most.
+         * @description Its nodes are asked, so this takes as long as they do: 5 s at most. A player whose node does not answer is listed
+         *     without what it plays.
          */
         get: operations["getSessionsIdPlayers"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/players/{guild}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move a player to another node
+         * @description It plays on at its place, and its client is not told. The answer waits for what becomes of it, ten seconds at most.
+         *     Without a body the best other node takes it.
+         */
+        post: operations["postSessionsIdPlayersGuildMove"];
         delete?: never;
         options?: never;
         head?: never;
@@ -821,8 +866,43 @@ export interface components {
         Disconnected: {
             id: string;
         };
+        /** @description How far a drain is. */
+        Drain: {
+            /**
+             * Format: int32
+             * @description Players that it found.
+             */
+            atStart: number;
+            /** @description No player is left: the node can be stopped. */
+            empty: boolean;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            emptySince?: number | null;
+            /**
+             * Format: int32
+             * @description Players that are left.
+             */
+            left: number;
+            /**
+             * Format: float
+             * @description So many a second may leave, by the configuration.
+             */
+            perSecond: number;
+            /** Format: int64 */
+            since: number;
+            /** @description Nodes that could take them now. Without one they stay. */
+            targets: number;
+            /**
+             * Format: int32
+             * @description Players of clients that speak v3: they cannot be moved and stay until their client leaves.
+             */
+            unmovable: number;
+        };
         /** @description What became of a wish to drain or undrain. */
         Drained: {
+            drain?: components["schemas"]["Drain"] | null;
             name: string;
             /** @description The state then in force. */
             state: components["schemas"]["NodeState"];
@@ -916,6 +996,20 @@ export interface components {
             from: number;
             name: components["schemas"]["Level"];
         };
+        /** @description A session's WebSocket to one node. */
+        Link: {
+            node: string;
+            /** @description Null while it is opened. */
+            nodeSessionId?: string | null;
+            /** Format: int32 */
+            players: number;
+            state: components["schemas"]["LinkState"];
+        };
+        /**
+         * @description Whether a link can be used: it is opened for the first time, is up, or was lost and is being resumed.
+         * @enum {string}
+         */
+        LinkState: "opening" | "up" | "resuming";
         /**
          * @description How somebody logged in.
          * @enum {string}
@@ -935,6 +1029,91 @@ export interface components {
             /** @description The user, or the name of the token. */
             user: string;
         };
+        /** @description A player that was moved, or was to be. */
+        Migration: {
+            /**
+             * Format: int64
+             * @description When it was over.
+             */
+            at: number;
+            /** @description The node where the player was. */
+            from: string;
+            /** @description A text, because it has more digits than a JavaScript number. */
+            guildId: string;
+            /**
+             * Format: int64
+             * @description Grows with time; begins anew with the program.
+             */
+            id: number;
+            outcome: components["schemas"]["MigrationOutcome"];
+            reason: components["schemas"]["MigrationReason"];
+            sessionId: string;
+            /** @description Where it is, or was to go last; null when no node was found. */
+            to?: string | null;
+            /**
+             * Format: int64
+             * @description From the decision to the end.
+             */
+            tookMs: number;
+            /**
+             * Format: int32
+             * @description How often it was tried, on one node or another.
+             */
+            tries: number;
+            /** @description Why that node was chosen. */
+            why?: string | null;
+        };
+        /** @description Players that were to be moved between nodes, since the start. */
+        MigrationCounts: {
+            /**
+             * Format: int64
+             * @description That were destroyed before it was over.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description That no node took in time.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Players that are on another node.
+             */
+            moved: number;
+            /**
+             * Format: int64
+             * @description That could not be moved and play on where they were.
+             */
+            stayed: number;
+            /** Format: int32 */
+            underWay: number;
+        };
+        /**
+         * @description How it ended.
+         * @enum {string}
+         */
+        MigrationOutcome: "moved" | "stayed" | "failed" | "dropped";
+        /**
+         * @description Why a player moved: its node was lost, came back without the session, is drained, an operator
+         *     asked for it, or its voice region became known before it played.
+         * @enum {string}
+         */
+        MigrationReason: "node_down" | "node_restarted" | "drain" | "operator" | "region";
+        /** @description What became of a wish to move a player. */
+        MoveAnswer: {
+            migration?: components["schemas"]["Migration"] | null;
+        };
+        /** @description Where a player is to go. */
+        MoveWish: {
+            /** @description The name of a node; left out: the one that placement likes best among the others. */
+            to?: string | null;
+        };
+        /** @description A move that is not over. */
+        Moving: {
+            reason: components["schemas"]["MigrationReason"];
+            /** @description Null while no node is chosen. */
+            to?: string | null;
+        };
         /** @description A token that is wanted. */
         NewToken: {
             /**
@@ -953,6 +1132,7 @@ export interface components {
             choices: components["schemas"]["Choice"][];
             /** @description Whether it speaks end-to-end encrypted voice (4.2 and later); null when its version does not tell. */
             dave?: boolean | null;
+            drain?: components["schemas"]["Drain"] | null;
             generation?: components["schemas"]["NodeGeneration"] | null;
             /** @description The health without regard to draining. */
             health: components["schemas"]["NodeState"];
@@ -966,6 +1146,8 @@ export interface components {
             links: number;
             load: components["schemas"]["NodeLoad"];
             name: string;
+            /** @description Sessions that were left there without a word, because it could not be reached; they are ended when it can be. */
+            orphans: number;
             /**
              * Format: int32
              * @description Requests under way.
@@ -976,6 +1158,11 @@ export interface components {
              * @description Placements that its statistics cannot show yet.
              */
             pending: number;
+            /**
+             * Format: int64
+             * @description Players of all sessions there, as far as requests and answers told.
+             */
+            players: number;
             /** @description The last probes, newest last. */
             recent: components["schemas"]["ProbeOutcome"][];
             regions: string[];
@@ -1000,6 +1187,13 @@ export interface components {
             version?: string | null;
             /** Format: float */
             weight: number;
+        };
+        /** @description Why a node was chosen. */
+        NodeChoice: {
+            /** Format: int64 */
+            at: number;
+            node: string;
+            why: string;
         };
         /** @description How many nodes are in which state. */
         NodeCounts: {
@@ -1075,14 +1269,23 @@ export interface components {
             alerts: components["schemas"]["AlertCounts"];
             clientSide: components["schemas"]["ClientSide"];
             connections: components["schemas"]["ConnectionCounts"];
+            /** @description What became of players that were to be moved. */
+            migrations: components["schemas"]["MigrationCounts"];
             /** @description Traffic with nodes, probes included; never to be added to the client side. */
             nodeSide: components["schemas"]["Traffic"];
             nodes: components["schemas"]["NodeCounts"];
+            /** @description Sessions that were left on nodes without a word; they are ended when the nodes can be reached. */
+            orphans: number;
             /**
              * Format: int64
              * @description Players of all sessions.
              */
             players: number;
+            /**
+             * Format: int64
+             * @description Those that have no node at the moment: their requests wait.
+             */
+            playersWaiting: number;
             /** @description What is wrong now, worst first. */
             problems: components["schemas"]["Problem"][];
             /** @description At least one node takes work, and no shutdown is under way. */
@@ -1172,6 +1375,51 @@ export interface components {
             sampledAt: number;
         };
         /** @description Part of a list. */
+        Page_Migration: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description When it was over.
+                 */
+                at: number;
+                /** @description The node where the player was. */
+                from: string;
+                /** @description A text, because it has more digits than a JavaScript number. */
+                guildId: string;
+                /**
+                 * Format: int64
+                 * @description Grows with time; begins anew with the program.
+                 */
+                id: number;
+                outcome: components["schemas"]["MigrationOutcome"];
+                reason: components["schemas"]["MigrationReason"];
+                sessionId: string;
+                /** @description Where it is, or was to go last; null when no node was found. */
+                to?: string | null;
+                /**
+                 * Format: int64
+                 * @description From the decision to the end.
+                 */
+                tookMs: number;
+                /**
+                 * Format: int32
+                 * @description How often it was tried, on one node or another.
+                 */
+                tries: number;
+                /** @description Why that node was chosen. */
+                why?: string | null;
+            }[];
+            limit: number;
+            /** @description Entries that the filters leave. */
+            matched: number;
+            offset: number;
+            /**
+             * Format: int64
+             * @description When the figures were read.
+             */
+            sampledAt: number;
+        };
+        /** @description Part of a list. */
         Page_Session: {
             items: (components["schemas"]["Traffic"] & {
                 clientName?: string | null;
@@ -1180,9 +1428,11 @@ export interface components {
                 id: string;
                 /** @description Null while the client is away. */
                 ip?: string | null;
-                /** @description Null while it has no link. */
+                /** @description The node of what belongs to no player: that of its oldest link. Null while it has no link. */
                 node?: string | null;
                 nodeSessionId?: string | null;
+                /** @description All nodes that it has links to. */
+                nodes: string[];
                 /** Format: int64 */
                 openedAt: number;
                 /** @description The client is away and may come back. */
@@ -1288,15 +1538,20 @@ export interface components {
             filters: string[];
             /** @description A text, because it has more digits than a JavaScript number. */
             guildId: string;
-            node: string;
+            moving?: components["schemas"]["Moving"] | null;
+            /** @description The node that it is on; null while it has none. */
+            node?: string | null;
             paused: boolean;
             /** Format: int64 */
             pingMs?: number | null;
             /** Format: int64 */
             positionMs?: number | null;
             track?: components["schemas"]["Track"] | null;
-            /** Format: int64 */
-            volume: number;
+            /**
+             * Format: int64
+             * @description Null while its node does not tell.
+             */
+            volume?: number | null;
         };
         /** @description The players of a session. */
         PlayerList: {
@@ -1392,9 +1647,11 @@ export interface components {
             id: string;
             /** @description Null while the client is away. */
             ip?: string | null;
-            /** @description Null while it has no link. */
+            /** @description The node of what belongs to no player: that of its oldest link. Null while it has no link. */
             node?: string | null;
             nodeSessionId?: string | null;
+            /** @description All nodes that it has links to. */
+            nodes: string[];
             /** Format: int64 */
             openedAt: number;
             /** @description The client is away and may come back. */
@@ -1422,6 +1679,17 @@ export interface components {
             /** @description Their client is away and may come back. */
             parked: number;
             total: number;
+        };
+        /** @description One session, with all that is known of it. */
+        SessionDetail: components["schemas"]["Session"] & {
+            choice?: components["schemas"]["NodeChoice"] | null;
+            /** @description Its WebSockets to nodes, in the order in which they were opened. */
+            links: components["schemas"]["Link"][];
+            /**
+             * Format: int32
+             * @description Players without a node at the moment: their requests wait.
+             */
+            waiting: number;
         };
         /** @description See the module. */
         Settings: {
@@ -2131,6 +2399,54 @@ export interface operations {
             };
         };
     };
+    getMigrations: {
+        parameters: {
+            query?: {
+                /** @description Entries in the answer; at most 1000. */
+                limit?: number;
+                /** @description Entries that are left out before them. */
+                offset?: number;
+                /** @description The column to sort by, `-` before it for the largest first. Default: the largest of the first column first. */
+                sort?: string;
+                /** @description Only this session's. */
+                session?: string;
+                /** @description Only those of this guild's player. */
+                guild?: number;
+                /** @description Only those from or to this node. */
+                node?: string;
+                /** @description Only for this reason. */
+                reason?: "node_down" | "node_restarted" | "drain" | "operator" | "region";
+                /** @description Only those that ended so. */
+                outcome?: "moved" | "stayed" | "failed" | "dropped";
+                /** @description `true`: only those that went wrong, whose player stayed or is gone; `false`: only the others. */
+                failed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Migration"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     getNodes: {
         parameters: {
             query?: never;
@@ -2330,7 +2646,7 @@ export interface operations {
                 sort?: string;
                 /** @description Only this tenant's. */
                 tenant?: string;
-                /** @description Only those on this node. */
+                /** @description Only those with a link to this node. */
                 node?: string;
                 /** @description Only of this version. */
                 version?: "v4" | "v3" | "v3-legacy" | "undecided";
@@ -2383,7 +2699,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["SessionDetail"];
                 };
             };
             /** @description A refusal */
@@ -2416,6 +2732,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlayerList"];
+                };
+            };
+            /** @description A refusal */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postSessionsIdPlayersGuildMove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: string;
+                /** @description The guild's id */
+                guild: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MoveWish"] | null;
+            };
+        };
+        responses: {
+            /** @description It is over; `outcome` says how */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoveAnswer"];
+                };
+            };
+            /** @description It goes on, see `migrations` */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoveAnswer"];
+                };
+            };
+            /** @description There is no such session or player */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description It is there already, is being moved, or no node takes it at the moment */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description There is no such node, or it cannot serve this session */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
                 };
             };
             /** @description A refusal */

@@ -23,6 +23,7 @@ export type NodeRow = Loose<Schemas["Node"]>;
 export type NodeList = Loose<Schemas["NodeList"]>;
 export type NodeHistory = Loose<Schemas["NodeHistory"]>;
 export type ProbeOutcome = Loose<Schemas["ProbeOutcome"]>;
+export type Drain = Loose<Schemas["Drain"]>;
 export type Choice = Loose<Schemas["Choice"]>;
 
 export type ConnectionRow = Loose<Schemas["Connection"]>;
@@ -30,6 +31,9 @@ export type GroupRow = Loose<Schemas["ConnectionGroup"]>;
 export type ClosedConnection = Loose<Schemas["ClosedConnection"]>;
 
 export type SessionRow = Loose<Schemas["Session"]>;
+export type SessionDetail = Loose<Schemas["SessionDetail"]>;
+export type Link = Loose<Schemas["Link"]>;
+export type Migration = Loose<Schemas["Migration"]>;
 export type PlayerList = Loose<Schemas["PlayerList"]>;
 export type PlayerRow = Loose<Schemas["Player"]>;
 

@@ -53,7 +53,8 @@ pub(crate) struct MigrationRow {
     tries: u32,
 }
 
-/// Why a player moved: its node was lost, came back without the session, is drained, or an operator asked for it.
+/// Why a player moved: its node was lost, came back without the session, is drained, an operator
+/// asked for it, or its voice region became known before it played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = MigrationReason)]
@@ -62,6 +63,7 @@ pub(crate) enum ReasonName {
     NodeRestarted,
     Drain,
     Operator,
+    Region,
 }
 
 impl From<MoveReason> for ReasonName {
@@ -71,6 +73,7 @@ impl From<MoveReason> for ReasonName {
             MoveReason::NodeRestarted => Self::NodeRestarted,
             MoveReason::Drain => Self::Drain,
             MoveReason::Operator => Self::Operator,
+            MoveReason::Region => Self::Region,
         }
     }
 }
@@ -123,7 +126,12 @@ pub(crate) struct MigrationFilters {
 
 impl MigrationFilters {
     fn want(&self, row: &MigrationRow) -> bool {
-        let wrong = matches!(row.outcome, OutcomeName::Stayed | OutcomeName::Failed);
+        // What has never played may as well stay.
+        let wrong = match row.outcome {
+            OutcomeName::Stayed => row.reason != ReasonName::Region,
+            OutcomeName::Failed => true,
+            OutcomeName::Moved | OutcomeName::Dropped => false,
+        };
         let on = |node: &str| *row.from == *node || row.to.as_deref() == Some(node);
         self.guild.is_none_or(|guild| row.guild_id == guild.to_string())
             && self.node.as_deref().is_none_or(on)

@@ -29,7 +29,13 @@ pub enum MoveReason {
 
 impl MoveReason {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::NodeDown, Self::NodeRestarted, Self::Drain, Self::Operator];
+    pub const ALL: [Self; 5] = [
+        Self::NodeDown,
+        Self::NodeRestarted,
+        Self::Drain,
+        Self::Operator,
+        Self::Region,
+    ];
 
     /// The name in logs, metrics and the admin API.
     pub const fn name(self) -> &'static str {
