@@ -1,6 +1,7 @@
 //! Builds the components from the configuration, in the order of their dependencies: the list of what the proxy is made
 //! of.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use proxy_core::pool::{NodeId, NodeSpec};
 use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_core::session::resume::QueueLimits;
 use proxy_core::tenant::{Tenant, Tenants};
-use proxy_gateway::Gateway;
 use proxy_gateway::config::{GatewayConfig, ListenerConfig, ListenerTls, NodeConfig};
 use proxy_gateway::node::{NodeAddress, NodeTls};
+use proxy_gateway::{Gateway, Inherited};
 use proxy_store::{Settings, Store};
 
 use crate::config::{self, Config, Placement, Version};
@@ -38,7 +39,7 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken, a certificate cannot be used, or the like.
-    pub(crate) fn start(config: Config, logging: &Logging) -> anyhow::Result<Self> {
+    pub(crate) fn start(config: Config, inherited: Inherited, logging: &Logging) -> anyhow::Result<Self> {
         let admin = config.admin.clone();
         let shown = config.shown.clone();
         let public_url = config.server.public_url.clone();
@@ -52,7 +53,7 @@ impl App {
             keeper: Some(Arc::new(keeper)),
             ..gateway_config(config)?
         };
-        let gateway = Gateway::start(gateway).context("the proxy listener does not start")?;
+        let gateway = Gateway::start_with(gateway, inherited).context("the proxy listener does not start")?;
         let admin = AdminConfig {
             password: admin.password,
             viewer_password: admin.viewer_password,
@@ -94,6 +95,15 @@ impl App {
         self.admin.shut_down();
         // Last, since all others write to it until they end.
         self.store.close();
+    }
+
+    /// As [`shut_down`](Self::shut_down), but clients can still connect, and wait for the run that goes on with these
+    /// sockets.
+    pub(crate) fn hand_over(self) -> Vec<TcpListener> {
+        let sockets = self.gateway.hand_over();
+        self.admin.shut_down();
+        self.store.close();
+        sockets
     }
 }
 

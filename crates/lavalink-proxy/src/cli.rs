@@ -80,8 +80,8 @@ enum Document {
 
 /// What the command line asked for.
 pub(crate) enum Request {
-    /// Run the proxy with these settings.
-    Run(Box<Config>),
+    /// Run the proxy with these settings, from the file that was named.
+    Run(Box<Config>, Option<PathBuf>),
     /// It has been dealt with; end with this code.
     Done(ExitCode),
 }
@@ -102,7 +102,7 @@ pub(crate) fn request() -> Request {
     };
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => match settings(cli.source.config.as_deref()) {
-            Ok(config) => Request::Run(Box::new(config)),
+            Ok(config) => Request::Run(Box::new(config), cli.source.config),
             Err(code) => Request::Done(code),
         },
         Command::Check { file } => Request::Done(check(file.or(cli.source.config).as_deref())),

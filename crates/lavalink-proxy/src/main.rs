@@ -1,5 +1,5 @@
 //! The program: read the settings, say which version runs, build the app, say where it listens, wait for the signal to
-//! stop, let what is in flight finish.
+//! stop or to make room for another run, let what is in flight finish.
 
 mod app;
 mod cli;
@@ -7,23 +7,29 @@ mod config;
 mod keeper;
 mod probe;
 mod telemetry;
+mod upgrade;
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use app::App;
 use cli::Request;
+use proxy_gateway::Inherited;
 use telemetry::Logging;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use upgrade::Upgrade;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let config = match cli::request() {
-        Request::Run(config) => config,
+    // First of all: the program's file may be replaced later, and the environment is changed while there is one thread.
+    let (upgrade, inherited) = (Upgrade::prepare(), upgrade::inherited());
+    let (config, file) = match cli::request() {
+        Request::Run(config, file) => (config, file),
         Request::Done(code) => return code,
     };
     let logging = match telemetry::start(&config.log) {
@@ -37,8 +43,16 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match run(*config, &logging) {
-        Ok(()) => ExitCode::SUCCESS,
+    let upgrade = upgrade.with_file(file);
+    match run(*config, inherited, &upgrade, &logging) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(sockets)) => {
+            // What is still to be written of the log is written now: nothing of this run is left afterwards.
+            drop(logging);
+            let error = upgrade.replace(sockets);
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -46,45 +60,79 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: config::Config, logging: &Logging) -> anyhow::Result<()> {
+/// Runs until a signal ends it; returns the listening sockets when another run is to go on with them.
+fn run(
+    config: config::Config,
+    inherited: Inherited,
+    upgrade: &Upgrade,
+    logging: &Logging,
+) -> anyhow::Result<Option<Vec<TcpListener>>> {
     // First, so that a signal that comes during the start ends it in order too.
-    let mut stop = StopSignal::new().context("cannot wait for signals")?;
-    let app = App::start(config, logging)?;
+    let mut signals = Signals::new().context("cannot wait for signals")?;
+    let app = App::start(config, inherited, logging)?;
     app.announce();
-    let reason = stop.wait();
-    tracing::info!(reason, "lavalink-proxy stops");
-    app.shut_down();
-    Ok(())
+    loop {
+        match signals.wait() {
+            Wish::Stop(reason) => {
+                tracing::info!(reason, "lavalink-proxy stops");
+                app.shut_down();
+                return Ok(None);
+            }
+            Wish::Upgrade => match upgrade.check() {
+                Ok(()) => {
+                    tracing::info!("lavalink-proxy makes room for its next run");
+                    return Ok(Some(app.hand_over()));
+                }
+                Err(error) => tracing::error!("no upgrade, this run goes on: {error:#}"),
+            },
+        }
+    }
 }
 
-/// The signals that end the program.
-struct StopSignal {
+/// What a signal asks for.
+enum Wish {
+    /// The end, by this signal.
+    Stop(&'static str),
+    /// Another run of the program in place of this one.
+    Upgrade,
+}
+
+/// The signals that the program takes.
+struct Signals {
     runtime: Runtime,
     terminate: Signal,
     interrupt: Signal,
+    upgrade: Signal,
 }
 
-impl StopSignal {
+impl Signals {
     /// From now on they are noted rather than fatal.
     fn new() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let (terminate, interrupt) = {
+        let (terminate, interrupt, upgrade) = {
             let _context = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::user_defined2())?,
+            )
         };
         Ok(Self {
             runtime,
             terminate,
             interrupt,
+            upgrade,
         })
     }
 
-    /// Waits for one and returns which it was.
-    fn wait(&mut self) -> &'static str {
+    /// Waits for one.
+    fn wait(&mut self) -> Wish {
         self.runtime.block_on(async {
             tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
+                biased;
+                _ = self.terminate.recv() => Wish::Stop("SIGTERM"),
+                _ = self.interrupt.recv() => Wish::Stop("SIGINT"),
+                _ = self.upgrade.recv() => Wish::Upgrade,
             }
         })
     }

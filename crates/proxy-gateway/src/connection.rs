@@ -28,6 +28,8 @@ use crate::worker::{Mailbox, Stop, Worker};
 /// the answer on its way.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
+/// When the proxy stops, a client that has just connected, or is about to send the rest of a request, has this long.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// Tells a client that asked with `Expect` to send its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -39,6 +41,8 @@ pub(crate) struct Client {
     pub(crate) inbox: Inbox,
     pub(crate) deadline: Deadline,
     pub(crate) record: Arc<ConnectionRecord>,
+    /// A request was answered.
+    served: bool,
     guard: ConnectionGuard,
 }
 
@@ -104,6 +108,7 @@ impl Client {
             inbox: Inbox::default(),
             deadline: Deadline::default(),
             record,
+            served: false,
             guard,
         }
     }
@@ -195,6 +200,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
         let kept = match next {
             Next::Handshake(mut handshake) => {
                 handshake.line = line;
+                if worker.is_stopping() {
+                    // This task has taken the word already.
+                    mailbox.put(Stop::Shutdown);
+                }
                 // A task of its own, so that the session does not carry this one's memory along.
                 tokio::task::spawn_local(session::start::run(Rc::clone(&worker), client, mailbox, handshake));
                 return;
@@ -250,6 +259,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
             },
         };
         waiting = None;
+        client.served = true;
         match kept {
             Kept::Yes if worker.is_stopping() => {
                 client.record.ends(Ended::Shutdown);
@@ -361,7 +371,11 @@ fn poll_next(
     client: &mut Client,
     mailbox: &Mailbox<Stop>,
 ) -> Poll<Option<Decided>> {
-    if let Poll::Ready(stop) = mailbox.poll_take(cx) {
+    while let Poll::Ready(stop) = mailbox.poll_take(cx) {
+        if stop == Stop::Shutdown && (!client.served || !client.inbox.bytes.is_empty()) {
+            client.deadline.set(LAST_CHANCE);
+            continue;
+        }
         client.record.ends(stop.into());
         return Poll::Ready(None);
     }
@@ -423,7 +437,11 @@ fn poll_next(
     };
     let late = !inbox.bytes.is_empty();
     if !late {
-        record.ends(Ended::IdleTimeout);
+        record.ends(if worker.is_stopping() {
+            Ended::Shutdown
+        } else {
+            Ended::IdleTimeout
+        });
     }
     Poll::Ready(late.then(|| {
         let line = Line::begin(record, inbox.bytes.len(), "", "");

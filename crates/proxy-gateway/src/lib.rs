@@ -8,6 +8,7 @@ mod access;
 pub mod config;
 mod connection;
 pub mod error;
+mod inherited;
 pub mod keeper;
 mod listener;
 mod local;
@@ -39,6 +40,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+pub use inherited::Inherited;
 pub use transport::tls::TlsError;
 
 use config::{GatewayConfig, ListenerConfig};
@@ -73,6 +75,8 @@ pub enum StartError {
 pub struct Gateway {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    /// Copies of all listening sockets, for another run to go on with.
+    sockets: Vec<std::net::TcpListener>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -85,10 +89,23 @@ impl Gateway {
     ///
     /// # Errors
     /// When an address is taken, or TLS settings cannot be used.
-    pub fn start(mut config: GatewayConfig) -> Result<Self, StartError> {
+    pub fn start(config: GatewayConfig) -> Result<Self, StartError> {
+        Self::start_with(config, Inherited::default())
+    }
+
+    /// As [`start`](Self::start), with listening sockets that another process hands over. Addresses that none of them
+    /// listens on are bound.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(mut config: GatewayConfig, inherited: Inherited) -> Result<Self, StartError> {
         let kept = std::mem::take(&mut config.kept);
         let threads = config.threads.max(1);
-        let (addresses, bound) = bind_all(&config.listeners, threads)?;
+        let Sockets {
+            addresses,
+            sockets,
+            bound,
+        } = bind_all(&config.listeners, threads, inherited)?;
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel(worker::INBOX)).unzip();
         let shared = Arc::new(Shared::new(config, senders)?);
         let mut handles = vec![spawn("probe", {
@@ -110,6 +127,7 @@ impl Gateway {
         Ok(Self {
             shared,
             addresses,
+            sockets,
             threads: handles,
         })
     }
@@ -126,18 +144,37 @@ impl Gateway {
 
     /// Stops accepting, closes client sockets with 1001, lets requests in flight finish within
     /// `server.shutdown_timeout`, and returns when all is done. Blocks.
-    pub fn shut_down(self) {
+    pub fn shut_down(mut self) {
+        // With them open, clients would still connect and never be answered.
+        self.sockets.clear();
+        self.hand_over();
+    }
+
+    /// As [`shut_down`](Self::shut_down), but the listening sockets stay open for another run: what connects meanwhile
+    /// waits in their backlog.
+    pub fn hand_over(self) -> Vec<std::net::TcpListener> {
         self.shared.stop();
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker thread panicked");
             }
         }
+        self.sockets
     }
 }
 
-fn bind_all(listeners: &[ListenerConfig], threads: usize) -> Result<(Vec<SocketAddr>, Vec<Bound>), StartError> {
-    let mut addresses = Vec::new();
+/// The listening sockets of all listeners.
+struct Sockets {
+    /// By listener.
+    addresses: Vec<SocketAddr>,
+    /// A copy of each.
+    sockets: Vec<std::net::TcpListener>,
+    /// By worker.
+    bound: Vec<Bound>,
+}
+
+fn bind_all(listeners: &[ListenerConfig], threads: usize, mut inherited: Inherited) -> Result<Sockets, StartError> {
+    let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
     let mut bound: Vec<Bound> = (0..threads).map(|_| Vec::new()).collect();
     for listener in listeners {
         let tls = match &listener.tls {
@@ -147,18 +184,29 @@ fn bind_all(listeners: &[ListenerConfig], threads: usize) -> Result<(Vec<SocketA
             )?)),
             None => None,
         };
-        let mut address = listener.bind;
-        for worker in &mut bound {
-            let bind =
-                |address| listener::bind(address, threads > 1).map_err(|source| StartError::Bind { address, source });
-            let socket = bind(address)?;
-            // Port 0 was a wish for any; the other workers share the one that was given.
-            address = socket.local_addr()?;
-            worker.push((socket, tls.clone()));
+        let failed = |source| StartError::Bind {
+            address: listener.bind,
+            source,
+        };
+        let mut own = inherited.take(listener.bind).map_err(failed)?;
+        if own.is_empty() {
+            own = listener::bind_for(listener.bind, threads).map_err(failed)?;
         }
-        addresses.push(address);
+        addresses.push(own[0].local_addr().map_err(failed)?);
+        let dealt = inherited::deal(&own, threads).map_err(failed)?;
+        for (worker, dealt) in bound.iter_mut().zip(dealt) {
+            worker.extend(dealt.into_iter().map(|socket| (socket, tls.clone())));
+        }
+        sockets.append(&mut own);
     }
-    Ok((addresses, bound))
+    for address in inherited.left() {
+        tracing::warn!(%address, "no listener is configured for a socket that was handed over; it is closed");
+    }
+    Ok(Sockets {
+        addresses,
+        sockets,
+        bound,
+    })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

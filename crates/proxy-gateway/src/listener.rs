@@ -25,11 +25,26 @@ const BACKLOG: i32 = 4096;
 /// After the system refused an accept (no more file descriptors, say), it is left alone for a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A socket for each worker, all on one address.
+///
+/// # Errors
+/// As [`bind`].
+pub(crate) fn bind_for(mut address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = bind(address, workers > 1)?;
+        // Port 0 was a wish for any; the other workers share the one that was given.
+        address = socket.local_addr()?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
 /// A bound socket; `shared` lets other sockets of this process bind the same address.
 ///
 /// # Errors
 /// What the system says, such as that the address is in use.
-pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if shared {

@@ -5,13 +5,14 @@
 //! configuration in [`Builder::configure`].
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use command_fds::{CommandFdExt, FdMapping};
 use lavalink_protocol::detect::Class;
 use proxy_core::health::{HealthSettings, NodeState, Thresholds};
 use proxy_core::limits::ConnectionLimits;
@@ -343,13 +344,30 @@ impl ProxyProgram {
 
     /// Starts it in a folder where it may have run before.
     pub(crate) fn start_in(folder: Arc<TempDir>, config: &str) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_lavalink-proxy"));
+        Self::spawn(folder, config, command, &[])
+    }
+
+    /// Starts it there with a listening socket that is passed to it as systemd does.
+    pub(crate) fn start_on(socket: &TcpListener, folder: Arc<TempDir>, config: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lavalink-proxy"));
+        let passed = FdMapping {
+            parent_fd: socket.try_clone().unwrap().into(),
+            child_fd: 3,
+        };
+        command.fd_mappings(vec![passed]).unwrap();
+        Self::spawn(folder, config, command, &[("LISTEN_FDS", "1")])
+    }
+
+    fn spawn(folder: Arc<TempDir>, config: &str, mut command: Command, variables: &[(&str, &str)]) -> Self {
         let file = folder.path().join("proxy.toml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lavalink-proxy"))
+        let mut child = command
             .arg("--config")
             .arg(&file)
             .current_dir(folder.path())
             .env_clear()
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -97,9 +97,11 @@ fn systemd_accepts_the_unit() {
     let unit = std::fs::read_to_string(root().join("examples/systemd/lavalink-proxy.service")).unwrap();
     let file = folder.path().join("lavalink-proxy.service");
     std::fs::write(&file, unit.replace("/usr/local/bin/lavalink-proxy", PROGRAM)).unwrap();
+    let socket = folder.path().join("lavalink-proxy.socket");
+    std::fs::copy(root().join("examples/systemd/lavalink-proxy.socket"), &socket).unwrap();
     let verified = Command::new("systemd-analyze")
         .arg("verify")
-        .arg(&file)
+        .args([&file, &socket])
         .output()
         .unwrap();
     assert!(

@@ -6,6 +6,7 @@
 mod keeping;
 mod killed;
 mod stopped;
+mod upgraded;
 
 use std::sync::Arc;
 use std::time::Duration;
