@@ -210,3 +210,28 @@ fn chunk_forms_that_parsers_read_differently_are_refused() {
         assert_eq!(walker.walk(text.as_bytes()), Err(ChunkError), "{text:?}");
     }
 }
+
+#[test]
+fn header_names_are_known_in_any_case_and_nothing_else_is_taken_for_one() {
+    let rows = [
+        ("te", HeaderName::Te),
+        ("Host", HeaderName::Host),
+        ("EXPECT", HeaderName::Expect),
+        ("User-Id", HeaderName::UserId),
+        ("content-length", HeaderName::ContentLength),
+        ("Transfer-Encoding", HeaderName::TransferEncoding),
+        ("Sec-WebSocket-Key", HeaderName::WebSocketKey),
+        ("sec-websocket-EXTENSIONS", HeaderName::WebSocketExtensions),
+        ("Lavalink-Api-Version", HeaderName::ApiVersion),
+        ("", HeaderName::Other),
+        ("hos", HeaderName::Other),
+        ("hosts", HeaderName::Other),
+        ("user_id", HeaderName::Other),
+        ("user\rid", HeaderName::Other),
+        ("sec-websocket-extensions-", HeaderName::Other),
+        ("a-name-that-is-longer-than-any-that-is-known", HeaderName::Other),
+    ];
+    for (name, known) in rows {
+        assert_eq!(HeaderName::of(name), known, "{name:?}");
+    }
+}

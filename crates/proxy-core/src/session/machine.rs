@@ -229,7 +229,7 @@ impl Machine {
                 link,
                 asked,
                 answer,
-            } => self.player_answered(guild, link, &asked, &answer, cx),
+            } => self.player_answered(guild, link, &asked, answer, cx),
             Input::PlayerDoubted { guild, link } => self.player_doubted(guild, link, cx),
             Input::PlayerGone { guild, link } => self.player_gone(guild, link, cx),
             Input::PluginWrote { guild, link, write } => {

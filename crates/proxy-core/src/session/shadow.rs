@@ -4,6 +4,7 @@
 //! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
 //! as they came and read when they are needed, which for most players is never.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Instant;
 
@@ -32,8 +33,15 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads the body of a player update; `None` when a node could not read it either.
+    /// Reads the body of a player update; `None` when it seems to say something and a node could not read it either. Most
+    /// updates say nothing of what is looked for, and are not parsed to find that out.
     pub fn read(body: &[u8], no_replace: bool) -> Option<Self> {
+        if !may_ask(body) {
+            return Some(Self {
+                no_replace,
+                ..Self::default()
+            });
+        }
         let body: Request<'_> = serde_json::from_slice(body).ok()?;
         let track = body.track.unwrap_or_default();
         let instructions = [track.encoded, track.identifier, body.encoded_track, body.identifier];
@@ -48,6 +56,17 @@ impl Asked {
                 .and_then(|id| id.get().trim_matches('"').parse().ok()),
         })
     }
+}
+
+/// Whether the text of an update may have one of the keys of [`Request`], or hides its keys by escapes.
+fn may_ask(body: &[u8]) -> bool {
+    const KEYS: [&[u8]; 5] = [b"track\"", b"endTime\"", b"voice\"", b"encodedTrack\"", b"identifier\""];
+    let starts = |at: usize| {
+        body.get(at + 1..)
+            .is_some_and(|rest| KEYS.iter().any(|key| rest.starts_with(key)))
+    };
+    let found = |at: usize| body[at] == b'\\' || starts(at);
+    memchr::memchr2_iter(b'"', b'\\', body).any(found)
 }
 
 #[derive(Deserialize)]
@@ -90,8 +109,8 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 /// See the module.
 #[derive(Debug)]
 pub struct Shadow {
-    /// The Player object as the node last showed it: a secret, since it holds the voice token.
-    player: Secret,
+    /// The Player object as the node last showed it.
+    player: Shown,
     track: TrackSince,
     /// The end marker, which no answer shows.
     end_time: Option<i64>,
@@ -109,6 +128,15 @@ pub struct Shadow {
     channel: Option<NonZeroU64>,
     /// What was written to plugin routes below the player.
     writes: Writes,
+}
+
+/// A Player object as it came: a secret, since it holds the voice token. That it is text shows when it is read.
+struct Shown(Box<[u8]>);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown(***)")
+    }
 }
 
 /// What became of the track since the answer.
@@ -288,9 +316,8 @@ pub type Told = Box<[u8]>;
 impl Shadow {
     /// From the first Player object that the node showed; `None` when it is none.
     pub fn new(asked: &Asked, answer: &[u8], now: Instant) -> Option<Self> {
-        let player = Secret::new(std::str::from_utf8(answer).ok()?);
         Some(Self {
-            player,
+            player: Shown(std::str::from_utf8(answer).ok()?.as_bytes().into()),
             track: TrackSince::AsAnswered,
             end_time: asked.end_time,
             told: None,
@@ -304,11 +331,7 @@ impl Shadow {
     }
 
     /// Takes the answer to a player update.
-    pub fn follow(&mut self, asked: &Asked, answer: &[u8], now: Instant) {
-        let Ok(text) = std::str::from_utf8(answer) else {
-            self.doubtful = true;
-            return;
-        };
+    pub fn follow(&mut self, asked: &Asked, answer: Box<[u8]>, now: Instant) {
         let starts = asked.new_track && !(asked.no_replace && self.has_track());
         if starts {
             self.serial = self.serial.wrapping_add(1);
@@ -319,11 +342,11 @@ impl Shadow {
         if asked.voice {
             self.channel = asked.channel;
         }
-        self.take_answer(text, now);
+        self.take_answer(answer, now);
     }
 
     /// Takes an answer, which messages may have overtaken.
-    fn take_answer(&mut self, player: &str, now: Instant) {
+    fn take_answer(&mut self, player: Box<[u8]>, now: Instant) {
         let ended = match std::mem::replace(&mut self.track, TrackSince::AsAnswered) {
             TrackSince::Ended(identifier) => Some(identifier),
             _ => None,
@@ -338,8 +361,8 @@ impl Shadow {
     }
 
     /// Puts the node's word in place of all that was known, but for the end marker and the plugin writes.
-    fn take(&mut self, player: &str, now: Instant) {
-        self.player = Secret::new(player);
+    fn take(&mut self, player: Box<[u8]>, now: Instant) {
+        self.player = Shown(player);
         self.track = TrackSince::AsAnswered;
         (self.told, self.at, self.known, self.doubtful) = (None, now, now, false);
     }
@@ -515,7 +538,7 @@ impl Shadow {
     /// Takes what the node says that the player is, after a time in which messages may have been lost. What of it the
     /// client has not heard is added to `told`, as the messages that the node would have sent.
     pub fn found(&mut self, guild: GuildId, player: &[u8], now: Instant, told: &mut Vec<Told>) {
-        let (Ok(text), Some(found)) = (std::str::from_utf8(player), read::<PlayerObject<'_>>(player)) else {
+        let Some(found) = read::<PlayerObject<'_>>(player) else {
             return;
         };
         let known = self.track_object().map(|track| track.info.identifier);
@@ -538,7 +561,7 @@ impl Shadow {
         if let (Some(track), true) = (found.track, known != there.map(|track| track.info.identifier)) {
             told.push(start_message(guild, track.get()));
         }
-        self.take(text, now);
+        self.take(player.into(), now);
     }
 
     /// The node has no such player any more, or is gone for good: the message that tells the end of its track.
@@ -587,7 +610,7 @@ impl Shadow {
     }
 
     fn object(&self) -> Option<PlayerObject<'_>> {
-        read(self.player.expose().as_bytes())
+        read(&self.player.0)
     }
 
     fn voice(&self) -> Option<Voice> {

@@ -400,9 +400,6 @@ impl Session {
         while let Poll::Ready(ask) = self.asks.poll_take(cx) {
             busy = true;
             self.take_ask(cx, ask);
-            self.entry
-                .players
-                .store(self.machine.players().len() as u32, Ordering::Relaxed);
         }
         let stop = match &self.side {
             Some(side) => side.stop.poll_take(cx),

@@ -281,7 +281,7 @@ impl Machine {
             .iter()
             .position(|moving| moving.guild == guild && moving.stage == current);
         match (index, outcome) {
-            (Some(index), RestoreOutcome::Done(answer)) => self.arrived(index, link, &answer, cx),
+            (Some(index), RestoreOutcome::Done(answer)) => self.arrived(index, link, answer, cx),
             (Some(index), RestoreOutcome::Refused(_) | RestoreOutcome::Lost) => {
                 self.clear_target(guild, link, cx);
                 self.failed_on_target(index, cx);
@@ -300,7 +300,7 @@ impl Machine {
         }
     }
 
-    fn arrived(&mut self, index: usize, link: LinkId, answer: &[u8], cx: &mut Cx<'_>) {
+    fn arrived(&mut self, index: usize, link: LinkId, answer: Box<[u8]>, cx: &mut Cx<'_>) {
         let guild = self.moves[index].guild;
         let Some(player) = self.players.get_mut(guild) else {
             return;
@@ -308,7 +308,7 @@ impl Machine {
         let old = std::mem::replace(&mut player.link, link);
         match &mut player.shadow {
             Some(shadow) => shadow.follow(&Asked::default(), answer, cx.now),
-            None => player.shadow = Shadow::new(&Asked::default(), answer, cx.now).map(Box::new),
+            None => player.shadow = Shadow::new(&Asked::default(), &answer, cx.now).map(Box::new),
         }
         if let Some(left) = self.links.get_mut(old).filter(|left| left.id != link && left.is_up()) {
             left.lose(guild);
@@ -397,7 +397,7 @@ impl Machine {
         guild: GuildId,
         link: LinkId,
         asked: &Asked,
-        answer: &[u8],
+        answer: Box<[u8]>,
         cx: &mut Cx<'_>,
     ) {
         if self.links.get(link).is_none() {
@@ -410,9 +410,9 @@ impl Machine {
             return;
         }
         player.reserved = false;
-        if suspect && player.shadow.as_ref().is_some_and(|shadow| !shadow.agrees(answer)) {
+        if suspect && player.shadow.as_ref().is_some_and(|shadow| !shadow.agrees(&answer)) {
             // The answer must not cover up that a track ended unheard.
-            return self.suspect(guild, link, Some(answer.into()), cx);
+            return self.suspect(guild, link, Some(answer), cx);
         }
         let found_voice = match &mut player.shadow {
             Some(shadow) => {
@@ -421,7 +421,7 @@ impl Machine {
                 before.is_some_and(|before| shadow.never_played() && before.region() != shadow.needs().region())
             }
             None => {
-                player.shadow = Shadow::new(asked, answer, cx.now).map(Box::new);
+                player.shadow = Shadow::new(asked, &answer, cx.now).map(Box::new);
                 false
             }
         };
@@ -446,16 +446,15 @@ impl Machine {
 
     /// The answer comes after its link is gone: it counts for a player that has not been restored yet, and one that was
     /// made just before moves as well.
-    fn answered_late(&mut self, guild: GuildId, link: LinkId, asked: &Asked, answer: &[u8], cx: &mut Cx<'_>) {
+    fn answered_late(&mut self, guild: GuildId, link: LinkId, asked: &Asked, answer: Box<[u8]>, cx: &mut Cx<'_>) {
         let restoring = self.move_of(guild).and_then(Move::restoring_on).is_some();
-        let new = || Shadow::new(asked, answer, cx.now).map(Box::new);
         match (self.players.get_mut(guild), self.last_lost) {
             (Some(player), _) if player.link == link && !restoring => match &mut player.shadow {
                 Some(shadow) => shadow.follow(asked, answer, cx.now),
-                shadow @ None => *shadow = new(),
+                shadow @ None => *shadow = Shadow::new(asked, &answer, cx.now).map(Box::new),
             },
             (None, Some((lost, node))) if lost == link => {
-                self.players.entry(guild, link).shadow = new();
+                self.players.entry(guild, link).shadow = Shadow::new(asked, &answer, cx.now).map(Box::new);
                 self.begin_move(guild, node, MoveReason::NodeDown, None, cx);
             }
             _ => {}

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -366,6 +367,8 @@ impl Session {
     pub(super) fn publish(&mut self) {
         self.drop_links();
         let machine = &self.machine;
+        let players = machine.players().len() as u32;
+        self.entry.players.store(players, Ordering::Relaxed);
         let up = |link: &Link| {
             let (link, node, node_session) = (link.id, link.node, link.node_session.clone()?);
             Some(Arc::new(Route {
