@@ -17,11 +17,18 @@ async function busyNode(api: APIRequestContext): Promise<string> {
   return found;
 }
 
-/** A session with players on a node. */
+/** A session with a player on a node. */
 async function sessionOn(api: APIRequestContext, node: string): Promise<string> {
-  const { items } = (await (await api.get(`sessions?node=${node}&version=v4&sort=-players`)).json()) as { items: { id: string; players: number }[] };
-  expect(items[0]?.players).toBeGreaterThan(0);
-  return items[0]?.id ?? "";
+  let found: string | undefined;
+  await expect(async () => {
+    const { items } = (await (await api.get(`sessions?node=${node}&version=v4&sort=-players`)).json()) as { items: { id: string }[] };
+    for (const { id } of items) {
+      const players = (await (await api.get(`sessions/${id}/players`)).json()) as { items: { node: string }[] };
+      if (players.items.some((player) => player.node === node)) found = id;
+    }
+    expect(found).toBeDefined();
+  }).toPass();
+  return found ?? "";
 }
 
 test("a drained node's players move away, it is said to be empty, and it is put back", async ({ dashboard: page, api }) => {
@@ -70,7 +77,7 @@ test("a player is moved by the button, to a node that is chosen", async ({ dashb
   await dialog.getByRole("combobox", { name: "To" }).selectOption(to);
   await dialog.getByRole("button", { name: "Move" }).click();
   await expect(dialog).toBeHidden();
-  const row = players.filter({ has: page.getByRole("button", { name, exact: true }) });
+  const row = players.filter({ has: page.getByRole("button", { name: `Move the player of guild ${guild}`, exact: true }) });
   await expect(row.getByRole("link", { name: to, exact: true })).toBeVisible();
   await expect(page.getByRole("region", { name: "Links of this session" }).getByRole("link", { name: to, exact: true })).toBeVisible();
   const move = page.getByRole("region", { name: "Moves of this session's players" }).locator("tbody tr").first();
