@@ -51,7 +51,7 @@ test("pictures of each view", async ({ page, stack, api }) => {
   }
   await logIn(page, "admin", ADMIN_PASSWORD);
   await page.waitForTimeout(TRAFFIC_MS);
-  await api.post("nodes/us-1/drain");
+  await api.post("nodes/eu-1/drain");
   await stack.killNode("old-1");
   await expect(page.getByRole("region", { name: "Problems" })).toContainText("old-1");
   for (const scheme of ["dark", "light"] as const) {

@@ -1,7 +1,7 @@
 //! One reading a second of everything that is counted, and the rates that follow from it. All answers are made from the
 //! last reading, so that they agree with each other to the byte, and so that asking often costs the workers nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +10,7 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
 use proxy_gateway::shared::Shared;
-use proxy_gateway::usage::{ClientUsage, Closed, LinkCounts, Totals};
+use proxy_gateway::usage::{ClientUsage, Closed, Ended, LinkCounts, Totals};
 use proxy_store::{Figures, Millis, UsageKey};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -30,6 +30,8 @@ pub(crate) struct Monitor {
     pub(crate) at: SystemTime,
     /// The client side.
     pub(crate) client: ClientUsage,
+    /// Connections that are over, by how they ended.
+    pub(crate) ended: BTreeMap<String, u64>,
     /// How many connections, sessions and players there were.
     pub(crate) gauges: Gauges,
     /// Writes history; taken out while it looks at the rest.
@@ -87,6 +89,7 @@ impl Monitor {
         let mut monitor = Self {
             at: SystemTime::now(),
             client: ClientUsage::default(),
+            ended: BTreeMap::new(),
             gauges: Gauges::default(),
             keeper,
             nodes: HashMap::new(),
@@ -107,6 +110,12 @@ impl Monitor {
         self.at = SystemTime::now();
         let mut closed = Closed::default();
         shared.read_clients(&mut self.client, &mut closed);
+        for connection in &closed.connections {
+            *self.ended.entry(connection.ended.to_string()).or_default() += 1;
+        }
+        if closed.lost > 0 {
+            *self.ended.entry(Ended::Unknown.to_string()).or_default() += closed.lost;
+        }
         self.gauges = Gauges::count(&self.client, shared);
         self.sample_clients(now);
         self.read_nodes(shared);

@@ -124,6 +124,7 @@ impl Gateway {
                 .recv()
                 .map_err(|_| io::Error::other("a worker thread ended at once"))??;
         }
+        shared.listens_on(addresses.clone());
         Ok(Self {
             shared,
             addresses,

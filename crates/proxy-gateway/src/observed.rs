@@ -1,4 +1,4 @@
-//! What was seen of the nodes lately: outcomes of probes, changes of state, and why sessions were placed where. For
+//! What was seen of the nodes lately: outcomes of probes, changes of state, and why sessions and players were placed where. For
 //! people and for history; nothing is decided on it. Each kind is a ring of its own, numbered, so that a reader takes
 //! what is new to it. Written seldom, never for a request, so locks do.
 
@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use lavalink_protocol::id::SessionId;
+use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::health::{self, FailureKind, NodeState, Transition};
 use proxy_core::placement::{Choice, Score, Why};
 use proxy_core::pool::NodeId;
@@ -48,11 +48,13 @@ pub struct StateChange {
     pub why: health::Why,
 }
 
-/// A session was placed on a node.
+/// A session, or a player of one, was placed on a node.
 #[derive(Clone, Debug)]
 pub struct Placed {
     /// The session; a node gives a v3 session its id only later.
     pub session: Option<SessionId>,
+    /// The player's guild; `None` for a session as a whole.
+    pub guild: Option<GuildId>,
     why: Why,
     score: Option<Score>,
 }
@@ -89,9 +91,16 @@ impl Observations {
         lock(&self.probes[usize::from(node.0)]).push(outcome);
     }
 
-    pub(crate) fn placed(&self, choice: &Choice, score: Option<Score>, session: Option<&SessionId>) {
+    pub(crate) fn placed(
+        &self,
+        choice: &Choice,
+        score: Option<Score>,
+        session: Option<&SessionId>,
+        guild: Option<GuildId>,
+    ) {
         lock(&self.placements[usize::from(choice.node.0)]).push(Placed {
             session: session.cloned(),
+            guild,
             why: choice.why,
             score,
         });

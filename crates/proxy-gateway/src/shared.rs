@@ -2,15 +2,15 @@
 //! without a lock; locks are for what happens seldom (a connection opens, a node fails, a version is remembered).
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use lavalink_protocol::detect::{Binding, Class};
 use lavalink_protocol::generation::Generation;
-use lavalink_protocol::id::{NodeSessionId, SessionId};
+use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId};
 use lavalink_protocol::info::Info;
 use lavalink_protocol::stats::Stats;
 use proxy_core::binding::{BindingSettings, Bindings, Caller};
@@ -60,6 +60,8 @@ pub struct Shared {
     pub observed: Observations,
     /// When the proxy started.
     pub started: Instant,
+    /// Where it listens; set once it does.
+    addresses: OnceLock<Vec<SocketAddr>>,
     /// Which node knows a v3 resume key.
     pub(crate) resume_keys: Mutex<ResumeKeys>,
     /// Sockets whose version is undecided, so that requests need not look for them when there are none.
@@ -123,6 +125,7 @@ impl Shared {
             session_ledger: SessionLedger::default(),
             observed: Observations::new(nodes.len()),
             started: now,
+            addresses: OnceLock::new(),
             resume_keys: Mutex::default(),
             undecided: AtomicUsize::new(0),
             undecided_sockets: Mutex::default(),
@@ -150,6 +153,16 @@ impl Shared {
     /// What is known of the nodes now.
     pub fn pool(&self) -> arc_swap::Guard<Arc<PoolSnapshot>> {
         self.snapshot.load()
+    }
+
+    /// Where it listens, in the order of the configuration, with the ports that were really taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.addresses.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn listens_on(&self, addresses: Vec<SocketAddr>) {
+        // Said once.
+        self.addresses.set(addresses).ok();
     }
 
     /// The proxy is shutting down.
@@ -415,10 +428,14 @@ impl Shared {
         session: Option<&SessionId>,
     ) -> Result<NodeId, ProxyError> {
         let choice = self.choose(class, None, failed, allowed, placement::choose_session)?;
-        let pool = self.pool();
-        let score = pool.get(choice.node).map(|node| placement::score(node, Instant::now()));
-        self.observed.placed(&choice, score, session);
+        self.placed(&choice, Instant::now(), session, None);
         Ok(choice.node)
+    }
+
+    /// A session or a player was placed; for people to look at.
+    pub(crate) fn placed(&self, choice: &Choice, now: Instant, session: Option<&SessionId>, guild: Option<GuildId>) {
+        let score = self.pool().get(choice.node).map(|node| placement::score(node, now));
+        self.observed.placed(choice, score, session, guild);
     }
 
     /// Another node for a request that the first one failed.

@@ -743,10 +743,12 @@ export interface components {
             /** @description The name of the webhook, or `log`. */
             target: string;
         };
-        /** @description Why a session was placed on the node. */
+        /** @description Why a session, or a player of one, was placed on the node. */
         Choice: {
             /** Format: int64 */
             at: number;
+            /** @description Of the player that was placed; null for a session as a whole. */
+            guildId?: string | null;
             /** @description Null for a v3 session, whose id came later. */
             sessionId?: string | null;
             why: string;
@@ -1128,7 +1130,7 @@ export interface components {
         };
         /** @description What is known of one node. */
         Node: components["schemas"]["Traffic"] & {
-            /** @description The last sessions that were placed on it and why, newest last. */
+            /** @description The last sessions and players that were placed on it and why, newest last. */
             choices: components["schemas"]["Choice"][];
             /** @description Whether it speaks end-to-end encrypted voice (4.2 and later); null when its version does not tell. */
             dave?: boolean | null;
@@ -1192,6 +1194,8 @@ export interface components {
         NodeChoice: {
             /** Format: int64 */
             at: number;
+            /** @description Of the player that was placed; null for the session as a whole. */
+            guildId?: string | null;
             node: string;
             why: string;
         };
@@ -1281,6 +1285,11 @@ export interface components {
              * @description Players of all sessions.
              */
             players: number;
+            /**
+             * Format: int64
+             * @description Those that play something, by the nodes' own statistics; null when no node that is up has told them.
+             */
+            playersPlaying?: number | null;
             /**
              * Format: int64
              * @description Those that have no node at the moment: their requests wait.

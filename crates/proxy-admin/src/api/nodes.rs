@@ -80,7 +80,7 @@ struct NodeRow {
     latency_ms: Option<f64>,
     /// The last probes, newest last.
     recent: Vec<ProbeView>,
-    /// The last sessions that were placed on it and why, newest last.
+    /// The last sessions and players that were placed on it and why, newest last.
     choices: Vec<ChoiceView>,
     uptime: Uptime,
     #[serde(flatten)]
@@ -139,7 +139,7 @@ struct ProbeView {
     reason: Option<String>,
 }
 
-/// Why a session was placed on the node.
+/// Why a session, or a player of one, was placed on the node.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Choice)]
@@ -147,6 +147,8 @@ struct ChoiceView {
     at: u64,
     /// Null for a v3 session, whose id came later.
     session_id: Option<String>,
+    /// Of the player that was placed; null for a session as a whole.
+    guild_id: Option<String>,
     why: String,
 }
 
@@ -304,6 +306,7 @@ fn choices(app: &App, node: NodeId) -> Vec<ChoiceView> {
     let choices = placed.map(|placed| ChoiceView {
         at: millis(placed.at),
         session_id: placed.what.session.as_ref().map(|session| session.as_str().to_owned()),
+        guild_id: placed.what.guild.map(|guild| guild.0.to_string()),
         why: placed.what.to_string(),
     });
     choices.collect()

@@ -34,6 +34,8 @@ pub(crate) struct Overview {
     sessions: Sessions,
     /// Players of all sessions.
     players: u64,
+    /// Those that play something, by the nodes' own statistics; null when no node that is up has told them.
+    players_playing: Option<u64>,
     /// Those that have no node at the moment: their requests wait.
     players_waiting: u64,
     /// What became of players that were to be moved.
@@ -130,6 +132,7 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Json<Overview> {
         },
         sessions,
         players,
+        players_playing: playing(&app),
         players_waiting,
         migrations: migrations(&app),
         orphans: app.shared.orphaned(),
@@ -162,6 +165,15 @@ fn nodes(app: &App) -> Nodes {
         draining: count(NodeState::Draining),
         unknown: count(NodeState::Unknown),
     }
+}
+
+/// Also players of clients that come to a node by another way are in its statistics.
+fn playing(app: &App) -> Option<u64> {
+    let pool = app.shared.pool();
+    let up = pool.nodes().iter().filter(|node| node.underneath != NodeState::Down);
+    let told = up.filter_map(|node| node.stats());
+    told.map(|stats| u64::try_from(stats.playing_players).unwrap_or(0))
+        .reduce(|one, other| one + other)
 }
 
 fn migrations(app: &App) -> Migrations {

@@ -101,9 +101,12 @@ impl From<LookState> for LinkStateName {
 
 /// Why a node was chosen.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct NodeChoice {
     at: u64,
     node: Arc<str>,
+    /// Of the player that was placed; null for the session as a whole.
+    guild_id: Option<String>,
     why: String,
 }
 
@@ -240,6 +243,7 @@ fn last_choice(app: &App, entry: &SessionEntry) -> Option<NodeChoice> {
     Some(NodeChoice {
         at: millis(placed.at),
         node: Arc::clone(node),
+        guild_id: placed.what.guild.map(|guild| guild.0.to_string()),
         why: placed.what.to_string(),
     })
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/settings`: what the dashboard needs to know of this proxy to explain it to people.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -92,11 +93,12 @@ fn address(app: &App) -> Address {
     }
     let listeners = &app.shared.config.listeners;
     let first = listeners.first();
+    let taken = app.shared.addresses().first().map(SocketAddr::port);
     Address {
         host: first
             .filter(|listener| !listener.bind.ip().is_unspecified())
             .map(|listener| listener.bind.ip().to_string()),
-        port: first.map_or(0, |listener| listener.bind.port()),
+        port: taken.or(first.map(|listener| listener.bind.port())).unwrap_or(0),
         tls: first.is_some_and(|listener| listener.tls.is_some()),
         url: None,
     }

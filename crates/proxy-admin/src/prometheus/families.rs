@@ -101,8 +101,9 @@ fn client_side(monitor: &Monitor) -> Vec<Family> {
     let by_label = &monitor.client.by_label;
     let mut open = BTreeMap::<_, u64>::new();
     for (record, _) in &monitor.client.connections {
-        let (label, _) = record.label();
-        *open.entry((label.tenant, version_name(label.class))).or_default() += 1;
+        let label = record.names();
+        let key = (Arc::clone(&label.tenant), version_name(label.class));
+        *open.entry(key).or_default() += 1;
     }
     let rows: Vec<_> = by_label
         .iter()
@@ -119,6 +120,16 @@ fn client_side(monitor: &Monitor) -> Vec<Family> {
         )),
         Family::counter("client_connections_opened", "Connections accepted from clients")
             .with(Vec::new(), Value::Counter(monitor.client.opened)),
+        Family::counter(
+            "client_connections_ended",
+            "Connections of clients that are over, by how they ended",
+        )
+        .series(
+            monitor
+                .ended
+                .iter()
+                .map(|(how, count)| (vec![("reason", how.as_str().into())], Value::Counter(*count))),
+        ),
     ];
     families.extend(traffic(
         [

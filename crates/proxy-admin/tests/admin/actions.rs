@@ -1,6 +1,9 @@
 //! What an operator can do.
 
+use std::sync::Arc;
+
 use http::Method;
+use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_testkit::client::{Ended, RestAnswer};
 use serde_json::{Value, json};
 
@@ -66,7 +69,14 @@ async fn move_to(rig: &Rig, session: &str, guild: &str, to: &Value) -> RestAnswe
 
 #[tokio::test]
 async fn an_operator_moves_one_player_and_sees_where_each_is() {
-    let rig = Rig::start_two(|_, _| {}).await;
+    let rig = Rig::start_two(|gateway, _| {
+        let placement = PlacementMode::Player;
+        gateway.sessions = Arc::new(SessionSettings {
+            placement,
+            ..SessionSettings::default()
+        });
+    })
+    .await;
     let client = rig.client("alpha", 1).await;
     let session = client.session_id();
     for guild in [7, 8] {
@@ -79,6 +89,9 @@ async fn an_operator_moves_one_player_and_sees_where_each_is() {
         before["choice"]["why"].as_str().is_some_and(|why| !why.is_empty()),
         "{before}"
     );
+    assert_eq!(before["choice"]["guildId"], "8", "each player is placed by itself");
+    let settings = rig.json("/api/v1/settings").await;
+    assert_eq!(settings["connection"]["port"], rig.gateway.addresses()[0].port());
     let first = places(&rig, &session).await;
     let to = if first[0].1 == "v4-node" { "v3-node" } else { "v4-node" };
 

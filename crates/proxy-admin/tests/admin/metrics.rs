@@ -182,6 +182,7 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
     assert_eq!(sum("players_waiting", &[]) + sum("node_orphans", &[]), 0.0);
     assert!(sum("node_links_opened_total", &[("node", "v4-node")]) >= 1.0);
     assert_eq!(sum("node_links_lost_total", &[("node", "v4-node")]), 0.0);
+    assert!(sum("client_connections_ended_total", &[]) >= 1.0);
     assert!(sum("process_max_fds", &[]) >= sum("process_open_fds", &[]));
     assert_eq!(sum("log_lines_dropped_total", &[]), 0.0);
     assert!(sum("client_requests_total", &[]) >= 2.0 && sum("client_connections_opened_total", &[]) >= 1.0);

@@ -15,6 +15,8 @@ pub(crate) struct Around<'a> {
     pub(crate) shared: &'a Shared,
     /// The nodes that the session's tenant may use.
     pub(crate) allowed: Allowed<'a>,
+    /// What was chosen last, and when, to be told to people.
+    pub(crate) chosen: Option<(Choice, Instant)>,
 }
 
 impl Around<'_> {
@@ -50,6 +52,7 @@ impl Surroundings for Around<'_> {
         let choice = placement::choose_session(&self.shared.pool(), &want, &mut fastrand::Rng::new(), now)?;
         let node = &self.shared.nodes[usize::from(choice.node.0)];
         node.gauges.placed(1);
+        self.chosen = Some((choice, now));
         Ok(choice)
     }
 

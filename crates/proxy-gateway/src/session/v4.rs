@@ -91,6 +91,7 @@ fn around<'a>(worker: &'a Worker, entry: &SessionEntry) -> Around<'a> {
     Around {
         shared: &worker.shared,
         allowed: tenant.and_then(|tenant| tenant.nodes.as_deref()),
+        chosen: None,
     }
 }
 
@@ -463,6 +464,11 @@ impl Session {
         let mut around = around(&self.worker, &self.entry);
         let now = Instant::now();
         let placed = self.machine.place(guild, needs, now, &mut around, &mut effects);
+        if let Some((choice, at)) = around.chosen {
+            self.worker
+                .shared
+                .placed(&choice, at, Some(&self.entry.id), Some(guild));
+        }
         self.effects.extend(effects);
         placed
     }

@@ -73,12 +73,6 @@ impl ConnectionRecord {
         self.session.get()
     }
 
-    /// The label in force and the id of the session that the connection carries, if any.
-    pub fn label(&self) -> (Label, Option<Arc<str>>) {
-        let session = self.session().map(|entry| entry.id.as_str().into());
-        (Label::clone(&self.label.load()), session)
-    }
-
     /// The connection became the socket of this session. It carries one at most.
     pub(crate) fn set_session(&self, session: &Arc<SessionEntry>) {
         self.session.set(Arc::clone(session)).ok();
