@@ -87,6 +87,8 @@ fn read_link(link: proxy_store::KeptLink) -> KeptLink {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use lavalink_protocol::id::UserId;
 
     use super::*;

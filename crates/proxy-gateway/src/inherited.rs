@@ -68,6 +68,8 @@ fn serves(bound: SocketAddr, address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

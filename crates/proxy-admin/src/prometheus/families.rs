@@ -83,7 +83,18 @@ fn sessions(app: &App) -> Vec<Family> {
             ("state", (*state).into()),
         ]
     };
+    let keeping = &app.shared.keeping;
     vec![
+        Family::gauge(
+            "sessions_unkept",
+            "Sessions that a restart of the proxy would lose, because they could not be written",
+        )
+        .with(Vec::new(), gauge(keeping.unkept() as f64)),
+        Family::counter(
+            "session_commits_failed",
+            "Times that a session could not be written for the next run of the proxy, or not soon enough",
+        )
+        .with(Vec::new(), Value::Counter(keeping.failures())),
         Family::gauge("sessions", "Lavalink sessions of clients").series(
             counts
                 .iter()

@@ -185,6 +185,10 @@ async fn the_text_is_open_metrics_with_the_figures_of_the_api_and_bounded_labels
     assert!(sum("client_connections_ended_total", &[]) >= 1.0);
     assert!(sum("process_max_fds", &[]) >= sum("process_open_fds", &[]));
     assert_eq!(sum("log_lines_dropped_total", &[]), 0.0);
+    assert_eq!(
+        sum("sessions_unkept", &[]) + sum("session_commits_failed_total", &[]),
+        0.0
+    );
     assert!(sum("client_requests_total", &[]) >= 2.0 && sum("client_connections_opened_total", &[]) >= 1.0);
     assert!(sum("node_bytes_total", &[("node", "v4-node"), ("direction", "in")]) > 0.0);
     assert_eq!(sum("node_state", &[("node", "v4-node"), ("state", "healthy")]), 1.0);
