@@ -65,8 +65,12 @@ fn may_ask(body: &[u8]) -> bool {
         body.get(at + 1..)
             .is_some_and(|rest| KEYS.iter().any(|key| rest.starts_with(key)))
     };
-    let found = |at: usize| body[at] == b'\\' || starts(at);
-    memchr::memchr2_iter(b'"', b'\\', body).any(found)
+    // Updates are short, and have few quotes.
+    body.iter().enumerate().any(|(at, byte)| match byte {
+        b'\\' => true,
+        b'"' => starts(at),
+        _ => false,
+    })
 }
 
 #[derive(Deserialize)]
