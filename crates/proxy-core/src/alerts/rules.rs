@@ -151,12 +151,20 @@ impl Memory {
         } else {
             Severity::Warning
         };
-        let text = || match (failed > 0.0, stayed > 0.0) {
-            (true, true) => {
-                format!("lost {failed} players in ten minutes that no other node took, and {stayed} could not leave it")
+        let players = |count: f64| {
+            if count == 1.0 {
+                "1 player".to_owned()
+            } else {
+                format!("{count} players")
             }
-            (true, false) => format!("lost {failed} players in ten minutes that no other node took"),
-            (false, _) => format!("still has {stayed} players that were to leave it in the last ten minutes"),
+        };
+        let text = || {
+            let lost = || format!("lost {} in ten minutes that no other node took", players(failed));
+            match (failed > 0.0, stayed > 0.0) {
+                (true, true) => format!("{}, and could not be left by {}", lost(), players(stayed)),
+                (true, false) => lost(),
+                (false, _) => format!("could not be left by {} in the last ten minutes", players(stayed)),
+            }
         };
         let finding = figure(stayed + failed, bounds.failed_migrations, severity, &text);
         judge(Rule::Migrations, subject, finding);

@@ -177,7 +177,7 @@ fn players_that_cannot_leave_a_node_are_told_and_lost_ones_make_it_worse() {
     assert_eq!((alert.severity, alert.value), (Severity::Warning, 2.0));
     assert_eq!(
         alert.sentence(true),
-        "eu-1 still has 2 players that were to leave it in the last ten minutes"
+        "eu-1 could not be left by 2 players in the last ten minutes"
     );
     story.seconds(30, had(9, 4));
     assert_eq!(story.told(), [line(36, "escalated", "migrations", "eu-1")]);

@@ -69,7 +69,7 @@ pub enum MoveOutcome {
     Stayed,
     /// It could not be restored anywhere; its client was told so.
     Failed,
-    /// Its client destroyed it, or the session ended, before it was over.
+    /// Its client destroyed it, the session ended, or the drain was called off, before it was over.
     Dropped,
 }
 

@@ -5,6 +5,18 @@ use lavalink_protocol::id::GuildId;
 use crate::session::links::LinkId;
 use crate::session::shadow::Shadow;
 
+/// How a player holds its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seat {
+    /// It was placed for a request whose answer has not come; it may never exist.
+    Reserved,
+    /// It is there.
+    Taken,
+    /// It could not leave its drained node, which was reported: it is tried again with every node that comes up, and need
+    /// not be reported again.
+    Stuck,
+}
+
 /// One player.
 #[derive(Debug)]
 pub struct Player {
@@ -18,8 +30,7 @@ pub struct Player {
     pub(crate) swallow_start: bool,
     /// The end of the last track was told already.
     pub(crate) end_told: bool,
-    /// It was placed for a request whose answer has not come; it may never exist.
-    pub(crate) reserved: bool,
+    pub(crate) seat: Seat,
     /// What is known of it; `None` before its node has answered.
     pub shadow: Option<Box<Shadow>>,
 }
@@ -32,9 +43,14 @@ impl Player {
             moving: false,
             swallow_start: false,
             end_told: false,
-            reserved: false,
+            seat: Seat::Taken,
             shadow: None,
         }
+    }
+
+    /// It may never exist.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.seat == Seat::Reserved
     }
 
     /// Whether it is being moved, or waits for that.
@@ -108,17 +124,22 @@ impl Players {
         on.map(|player| player.guild).collect()
     }
 
+    /// The players on a link.
+    pub(crate) fn on_mut(&mut self, link: LinkId) -> impl Iterator<Item = &mut Player> {
+        self.0.iter_mut().filter(move |player| player.link == link)
+    }
+
     /// How many players a link has, without those that may never exist.
     pub fn on(&self, link: LinkId) -> usize {
         self.0
             .iter()
-            .filter(|player| player.link == link && !player.reserved)
+            .filter(|player| player.link == link && !player.is_reserved())
             .count()
     }
 
     /// How many players there are, without those that may never exist.
     pub fn len(&self) -> usize {
-        self.0.iter().filter(|player| !player.reserved).count()
+        self.0.iter().filter(|player| !player.is_reserved()).count()
     }
 
     /// How many there are or may come to be.

@@ -85,7 +85,7 @@ impl Machine {
         let Some(player) = self.players.get(guild).filter(|player| player.link == link) else {
             return;
         };
-        if player.reserved {
+        if player.is_reserved() {
             // The request that was to make it failed, or is still under way, and then it makes it anew.
             self.players.remove(guild);
             self.changed = true;
@@ -128,7 +128,7 @@ impl Machine {
         let player = self
             .players
             .get(guild)
-            .filter(|player| player.link == link && !player.reserved);
+            .filter(|player| player.link == link && !player.is_reserved());
         let Some(player) = player else { return };
         let serial = player.shadow.as_deref().map_or(0, Shadow::serial);
         let due = cx.now + SETTLE;

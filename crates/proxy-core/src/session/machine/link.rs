@@ -10,6 +10,7 @@ use crate::health::NodeState;
 use crate::pool::NodeId;
 use crate::session::links::{Link, LinkId, LinkState, Resuming};
 use crate::session::migration::{MoveReason, Stage};
+use crate::session::players::Seat;
 use crate::session::shadow::Needs;
 
 /// The first pause between two tries to resume; it doubles with each.
@@ -172,6 +173,8 @@ impl Machine {
             match change {
                 NodeChange::Down if resuming => self.give_up(id, false, MoveReason::NodeDown, cx),
                 NodeChange::Draining => {
+                    let stuck = self.players.on_mut(id).filter(|player| player.seat == Seat::Stuck);
+                    stuck.for_each(|player| player.seat = Seat::Taken);
                     self.move_all(id, node, MoveReason::Drain, cx);
                     self.replace_drained(id, node, cx);
                 }

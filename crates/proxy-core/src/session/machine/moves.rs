@@ -10,6 +10,7 @@ use crate::placement::{Choice, NoNode, NoNodeCause, Wanted};
 use crate::pool::NodeId;
 use crate::session::links::LinkId;
 use crate::session::migration::{Migration, Move, MoveOutcome, MoveReason, Stage};
+use crate::session::players::Seat;
 use crate::session::shadow::{Asked, Shadow, voice_closed};
 
 /// Between two looks for a node when there is none.
@@ -28,7 +29,8 @@ impl Machine {
     /// Starts to move all players of a link.
     pub(super) fn move_all(&mut self, link: LinkId, from: NodeId, reason: MoveReason, cx: &mut Cx<'_>) {
         // What was only reserved has nothing to move; its request asks for a place again.
-        self.players.retain(|player| player.link != link || !player.reserved);
+        self.players
+            .retain(|player| player.link != link || !player.is_reserved());
         for guild in self.players.guilds_on(link) {
             self.begin_move(guild, from, reason, None, cx);
         }
@@ -119,7 +121,7 @@ impl Machine {
         let moving = &self.moves[index];
         let (guild, reason, from) = (moving.guild, moving.reason, moving.from);
         if reason == MoveReason::Drain && cx.env.state(from) != NodeState::Draining {
-            return self.conclude(index, MoveOutcome::Stayed, cx);
+            return self.conclude(index, MoveOutcome::Dropped, cx);
         }
         if cx.now >= moving.since + self.settings.links.move_limit || moving.failures >= MAX_TRIES {
             let outcome = if reason.is_planned() {
@@ -354,11 +356,21 @@ impl Machine {
     /// A move is over: its turn is given back, and what its outcome means for the player is done.
     fn conclude(&mut self, index: usize, outcome: MoveOutcome, cx: &mut Cx<'_>) {
         let moving = self.moves.remove(index);
-        self.finish(&moving, outcome, cx);
         let guild = moving.guild;
         self.changed = true;
+        let mut known = false;
         if let Some(player) = self.players.get_mut(guild) {
             player.moving = false;
+            let stuck = moving.reason == MoveReason::Drain && outcome == MoveOutcome::Stayed;
+            known = stuck && player.seat == Seat::Stuck;
+            if !player.is_reserved() {
+                player.seat = if stuck { Seat::Stuck } else { Seat::Taken };
+            }
+        }
+        if known {
+            self.give_turn_back(&moving, cx);
+        } else {
+            self.finish(&moving, outcome, cx);
         }
         if outcome != MoveOutcome::Failed {
             return;
@@ -373,11 +385,15 @@ impl Machine {
         }
     }
 
-    /// Gives the turn back and reports.
-    pub(super) fn finish(&mut self, moving: &Move, outcome: MoveOutcome, cx: &mut Cx<'_>) {
+    fn give_turn_back(&mut self, moving: &Move, cx: &mut Cx<'_>) {
         if let Some(node) = moving.holds() {
             cx.env.end_move(node);
         }
+    }
+
+    /// Gives the turn back and reports.
+    pub(super) fn finish(&mut self, moving: &Move, outcome: MoveOutcome, cx: &mut Cx<'_>) {
+        self.give_turn_back(moving, cx);
         cx.effects.push(Effect::Migrated(Migration {
             guild: moving.guild,
             from: moving.from,
@@ -403,13 +419,13 @@ impl Machine {
         if self.links.get(link).is_none() {
             return self.answered_late(guild, link, asked, answer, cx);
         }
-        let known = self.players.get(guild).is_some_and(|player| !player.reserved);
+        let known = self.players.get(guild).is_some_and(|player| !player.is_reserved());
         let suspect = !asked.new_track && self.is_suspect(guild, link);
         let player = self.players.entry(guild, link);
         if player.link != link {
             return;
         }
-        player.reserved = false;
+        player.seat = Seat::Taken;
         if suspect && player.shadow.as_ref().is_some_and(|shadow| !shadow.agrees(&answer)) {
             // The answer must not cover up that a track ended unheard.
             return self.suspect(guild, link, Some(answer), cx);

@@ -73,7 +73,7 @@ impl Machine {
             },
             players: self.players.on(link.id) as u32,
         });
-        let players = self.players.iter().filter(|player| !player.reserved);
+        let players = self.players.iter().filter(|player| !player.is_reserved());
         let players = players.map(|player| LookPlayer {
             guild: player.guild,
             node: self.links.get(player.link).map(|link| link.node),
@@ -102,7 +102,7 @@ impl Machine {
     /// # Errors
     /// See [`MoveRefused`].
     pub fn may_move(&self, guild: GuildId, to: Option<NodeId>, env: &dyn Surroundings) -> Result<(), MoveRefused> {
-        let player = self.players.get(guild).filter(|player| !player.reserved);
+        let player = self.players.get(guild).filter(|player| !player.is_reserved());
         let player = player.ok_or(MoveRefused::NoPlayer)?;
         if player.moving {
             return Err(MoveRefused::AlreadyMoving);

@@ -9,6 +9,7 @@ use super::{Cx, Effect, Machine, Placed, PlacementMode, Route};
 use crate::placement::Rule;
 use crate::session::links::LinkId;
 use crate::session::migration::{MoveReason, PlayerWant, Surroundings};
+use crate::session::players::Seat;
 use crate::session::shadow::Needs;
 
 /// A place that no answer told of by then is looked at: its request has failed, or its client has gone away.
@@ -58,13 +59,16 @@ impl Machine {
     }
 
     fn reserve(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
-        self.players.entry(guild, link).reserved = true;
+        self.players.entry(guild, link).seat = Seat::Reserved;
         self.changed = true;
         if self.reservations.len() >= MANY.max(2 * self.players.all()) {
             // Players that came to be and went again in the meantime.
             let players = &self.players;
-            self.reservations
-                .retain(|reservation| players.get(reservation.guild).is_some_and(|player| player.reserved));
+            self.reservations.retain(|reservation| {
+                players
+                    .get(reservation.guild)
+                    .is_some_and(|player| player.is_reserved())
+            });
         }
         let due = cx.now + LOOK_AFTER;
         self.reservations.push_back(Reservation { guild, link, due });
@@ -77,7 +81,7 @@ impl Machine {
         {
             self.reservations.pop_front();
             let player = self.players.get(guild);
-            if player.is_some_and(|player| player.reserved && player.link == link) {
+            if player.is_some_and(|player| player.is_reserved() && player.link == link) {
                 // A node that does not answer is asked again.
                 let due = cx.now + LOOK_AFTER;
                 self.reservations.push_back(Reservation { guild, link, due });

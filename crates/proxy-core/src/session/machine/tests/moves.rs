@@ -221,13 +221,33 @@ fn a_node_that_dies_during_a_planned_move_does_not_stop_it() {
 fn a_drain_that_is_called_off_moves_no_more_players() {
     let mut story = draining();
     story.nodes.states[0] = NodeState::Healthy;
-    story.acts(Input::LinkLost {
+    let mut effects = story.acts(Input::LinkLost {
         link: TARGET,
         why: LinkLoss::Refused,
     });
-    let effects = story.tick(10);
+    effects.extend(story.tick(10));
     assert_eq!((story.machine.moving(), told(&effects)), (0, vec![]));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Dropped), "nothing went wrong");
     assert_eq!(story.machine.route(GUILD), Route::Link(LINK));
+}
+
+#[test]
+fn a_player_that_cannot_leave_a_drained_node_is_reported_once_for_each_drain() {
+    let mut story = Story::playing();
+    let stuck = |story: &mut Story| {
+        story.nodes.states[0] = NodeState::Draining;
+        let change = NodeChange::Draining;
+        outcome(&story.acts(Input::Node { node: NODE, change }))
+    };
+    story.nodes.states[1] = NodeState::Down;
+    assert_eq!(stuck(&mut story), Some(MoveOutcome::Stayed));
+    for _ in 0..3 {
+        // A node that serves others.
+        let change = NodeChange::Up;
+        let effects = story.acts(Input::Node { node: OTHER, change });
+        assert_eq!((outcome(&effects), story.machine.moving()), (None, 0));
+    }
+    assert_eq!(stuck(&mut story), Some(MoveOutcome::Stayed), "drained again");
 }
 
 #[test]
