@@ -30,11 +30,22 @@ pub struct Link {
     pub(crate) reconciling: bool,
     /// Since when it has had no player, for a link that is not the only one.
     pub(crate) empty_since: Option<Instant>,
-    /// Guilds whose players have moved away from it, and when what was left of them there was destroyed: what the link
-    /// says of them until a moment later is the move's own doing.
-    pub(crate) moved_away: Vec<(GuildId, Option<Instant>)>,
+    /// Guilds whose players have moved away from it, and what was left of them there: what the link says of them until a
+    /// moment later is the move's own doing.
+    pub(crate) moved_away: Vec<(GuildId, Leftover)>,
     /// Guilds whose players were destroyed before the start of a move's own was heard of.
     pub(crate) late_starts: Vec<GuildId>,
+}
+
+/// What a player that moved away left on its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    /// The link was not there to say so; it is destroyed once the node shows it.
+    Unheard,
+    /// It is being destroyed.
+    Destroying,
+    /// It was destroyed then.
+    Destroyed(Instant),
 }
 
 /// How long a message about a destroyed player may be on its way.
@@ -86,16 +97,42 @@ impl Link {
         self.moved_away.iter().any(|(moved, _)| *moved == guild)
     }
 
-    /// A guild's player has left it.
-    pub(crate) fn lose(&mut self, guild: GuildId) {
+    /// A guild's player has left it. Whether what it left there is to be destroyed now.
+    pub(crate) fn lose(&mut self, guild: GuildId) -> bool {
+        let leftover = if self.is_up() {
+            Leftover::Destroying
+        } else {
+            Leftover::Unheard
+        };
         self.moved_away.retain(|(moved, _)| *moved != guild);
-        self.moved_away.push((guild, None));
+        self.moved_away.push((guild, leftover));
+        leftover == Leftover::Destroying
+    }
+
+    /// Whether the node may show a player that has left it, and that nobody has destroyed.
+    pub(crate) fn left_unheard(&self, guild: GuildId) -> bool {
+        self.moved_away.contains(&(guild, Leftover::Unheard))
+    }
+
+    /// Its node has shown all that it has.
+    pub(crate) fn forget_unheard(&mut self) {
+        self.moved_away.retain(|(_, leftover)| *leftover != Leftover::Unheard);
+    }
+
+    /// What a player left there was destroyed.
+    pub(crate) fn destroyed(&mut self, guild: GuildId, now: Instant) {
+        for (moved, leftover) in &mut self.moved_away {
+            if *moved == guild {
+                *leftover = Leftover::Destroyed(now);
+            }
+        }
+        self.forget_lost(now);
     }
 
     /// Forgets players that left so long ago that nothing more can come of them.
     pub(crate) fn forget_lost(&mut self, now: Instant) {
         self.moved_away
-            .retain(|(_, destroyed)| destroyed.is_none_or(|at| now < at + ECHO));
+            .retain(|(_, leftover)| !matches!(leftover, Leftover::Destroyed(at) if now >= *at + ECHO));
     }
 
     /// Its socket is open.

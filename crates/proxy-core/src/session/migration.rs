@@ -141,6 +141,10 @@ pub(crate) struct Move {
     /// Where the operator wants it.
     pub(crate) wanted: Option<NodeId>,
     pub(crate) since: Instant,
+    /// It is given up then. Waiting for a turn does not count: there is a node, and only others are before it.
+    pub(crate) until: Instant,
+    /// When the old node was last asked for the player, whose state is in doubt.
+    pub(crate) asked: Option<Instant>,
     /// Nodes that failed it, until all have.
     pub(crate) tried: Vec<NodeId>,
     /// How often it failed.
@@ -210,6 +214,13 @@ pub trait Surroundings {
     /// # Errors
     /// When there is none.
     fn place(&mut self, want: &PlayerWant<'_>, now: Instant) -> Result<Choice, NoNode>;
+    /// A player goes to this node: it counts as load there until the node's own figures show it.
+    fn placed(&mut self, node: NodeId);
+    /// Whether there is a turn at all for moving a player away from `from`, so that nobody looks for a node in vain.
+    ///
+    /// # Errors
+    /// When to ask again.
+    fn may_move(&mut self, reason: MoveReason, from: NodeId, now: Instant) -> Result<(), Instant>;
     /// Takes a turn for moving a player to `to`; when the reason is a drain, at the pace of draining `from`.
     ///
     /// # Errors
@@ -274,23 +285,35 @@ impl MigrationBudget {
         }
     }
 
+    /// See [`Surroundings::may_move`].
+    ///
+    /// # Errors
+    /// When to ask again.
+    pub fn may_begin(&mut self, reason: MoveReason, from: NodeId, now: Instant) -> Result<(), Instant> {
+        let drain = reason == MoveReason::Drain;
+        if let Some(next) = self.share(from).next_drain.filter(|next| drain && *next > now) {
+            return Err(next);
+        }
+        if self.under_way >= self.limits.at_once.max(1) {
+            return Err(now + ASK_AGAIN);
+        }
+        Ok(())
+    }
+
     /// See [`Surroundings::begin_move`].
     ///
     /// # Errors
     /// When to ask again.
     pub fn begin(&mut self, reason: MoveReason, from: NodeId, to: NodeId, now: Instant) -> Result<(), Instant> {
-        let drain = reason == MoveReason::Drain;
-        if let Some(next) = self.share(from).next_drain.filter(|next| drain && *next > now) {
-            return Err(next);
-        }
-        let (limits, full) = (self.limits, self.under_way >= self.limits.at_once.max(1));
+        self.may_begin(reason, from, now)?;
+        let limits = self.limits;
         let share = self.share(to);
-        if full || share.under_way >= limits.at_once_per_node.max(1) {
+        if share.under_way >= limits.at_once_per_node.max(1) {
             return Err(now + ASK_AGAIN);
         }
         share.under_way += 1;
         self.under_way += 1;
-        if drain {
+        if reason == MoveReason::Drain {
             let pause = Duration::from_secs_f32(1.0 / limits.drain_per_second.clamp(0.01, 10_000.0));
             self.share(from).next_drain = Some(now + pause);
         }

@@ -50,10 +50,16 @@ impl Surroundings for Around<'_> {
             ..Want::new(Wanted::V4)
         };
         let choice = placement::choose_session(&self.shared.pool(), &want, &mut fastrand::Rng::new(), now)?;
-        let node = &self.shared.nodes[usize::from(choice.node.0)];
-        node.gauges.placed(1);
         self.chosen = Some((choice, now));
         Ok(choice)
+    }
+
+    fn placed(&mut self, node: NodeId) {
+        self.shared.nodes[usize::from(node.0)].gauges.placed(1);
+    }
+
+    fn may_move(&mut self, reason: MoveReason, from: NodeId, now: Instant) -> Result<(), Instant> {
+        lock(&self.shared.migrations).may_begin(reason, from, now)
     }
 
     fn begin_move(&mut self, reason: MoveReason, from: NodeId, to: NodeId, now: Instant) -> Result<(), Instant> {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Cx, Effect, Machine, Phase};
 use crate::session::links::LinkId;
+use crate::session::players::Seat;
 use crate::session::shadow::{Asked, Shadow};
 
 /// How long a message may be on its way.
@@ -50,6 +51,7 @@ impl Machine {
         }
         if let Some(known) = self.links.get_mut(link) {
             known.reconciling = false;
+            known.forget_unheard();
             if std::mem::take(&mut known.revived) {
                 self.changed = true;
                 // Its client came back sooner than its players were known.
@@ -96,6 +98,9 @@ impl Machine {
 
     /// A node shows a player: ours to compare, one that was not known, or one that has moved away.
     fn found_on(&mut self, guild: GuildId, link: LinkId, asked: Instant, body: &[u8], cx: &mut Cx<'_>) {
+        if self.links.get(link).is_some_and(|link| link.left_unheard(guild)) {
+            return self.clear_leftover(guild, link, cx);
+        }
         let away = self.links.get(link).is_none_or(|link| link.has_lost(guild));
         match self.players.get_mut(guild) {
             None if away => {}
@@ -111,8 +116,17 @@ impl Machine {
             Some(player) if player.link != link => {
                 let moves_here = self.move_of(guild).and_then(|moving| moving.target()) == Some(link);
                 if !moves_here {
-                    self.clear_target(guild, link, cx);
+                    self.clear_leftover(guild, link, cx);
                 }
+            }
+            Some(player) if player.is_reserved() => {
+                // An earlier player of the guild may have been destroyed since the node was asked.
+                if self.last_gone.is_some_and(|gone| asked <= gone) {
+                    return cx.effects.push(Effect::FindPlayer { guild, link });
+                }
+                player.seat = Seat::Taken;
+                player.shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new);
+                self.is_there(guild, link, cx);
             }
             Some(player) => match &mut player.shadow {
                 // The answer was overtaken by what a message or another answer said.

@@ -15,6 +15,8 @@ use crate::session::shadow::{Asked, Shadow, voice_closed};
 
 /// Between two looks for a node when there is none.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A node that has not answered is asked for a player in doubt again.
+const DOUBT_AGAIN: Duration = Duration::from_secs(3);
 /// So often a player is tried, on one node or another.
 const MAX_TRIES: u32 = 6;
 
@@ -28,7 +30,7 @@ impl Move {
 impl Machine {
     /// Starts to move all players of a link.
     pub(super) fn move_all(&mut self, link: LinkId, from: NodeId, reason: MoveReason, cx: &mut Cx<'_>) {
-        // What was only reserved has nothing to move; its request asks for a place again.
+        // The request of what was only reserved asks for a place again.
         self.players
             .retain(|player| player.link != link || !player.is_reserved());
         for guild in self.players.guilds_on(link) {
@@ -51,7 +53,8 @@ impl Machine {
         wanted: Option<NodeId>,
         cx: &mut Cx<'_>,
     ) {
-        let Some(player) = self.players.get_mut(guild) else {
+        // What was only reserved has nothing to move.
+        let Some(player) = self.players.get_mut(guild).filter(|player| !player.is_reserved()) else {
             return;
         };
         if player.moving {
@@ -61,6 +64,10 @@ impl Machine {
             // The node was lost while the player was about to leave it: the move goes on, with nothing to stay with.
             if let Some(moving) = self.moves.iter_mut().find(|moving| moving.guild == guild) {
                 (moving.reason, moving.wanted) = (reason, None);
+                moving.until = cx.now + self.settings.links.move_limit;
+                if let Stage::Waiting(at) = &mut moving.stage {
+                    *at = cx.now;
+                }
             }
             self.changed = true;
             return;
@@ -73,6 +80,8 @@ impl Machine {
             from,
             wanted,
             since: cx.now,
+            until: cx.now + self.settings.links.move_limit,
+            asked: None,
             tried: Vec::new(),
             failures: 0,
             stage: Stage::Waiting(cx.now),
@@ -81,7 +90,7 @@ impl Machine {
     }
 
     pub(super) fn move_due(&self, moving: &Move) -> Instant {
-        let limit = moving.since + self.settings.links.move_limit;
+        let limit = moving.until;
         match moving.stage {
             Stage::Waiting(at) => at.min(limit),
             // These end by an input.
@@ -119,11 +128,11 @@ impl Machine {
     /// Looks for a node, and for a turn to move there.
     fn take_turn(&mut self, index: usize, cx: &mut Cx<'_>) {
         let moving = &self.moves[index];
-        let (guild, reason, from) = (moving.guild, moving.reason, moving.from);
+        let (reason, from) = (moving.reason, moving.from);
         if reason == MoveReason::Drain && cx.env.state(from) != NodeState::Draining {
             return self.conclude(index, MoveOutcome::Dropped, cx);
         }
-        if cx.now >= moving.since + self.settings.links.move_limit || moving.failures >= MAX_TRIES {
+        if cx.now >= moving.until || moving.failures >= MAX_TRIES {
             let outcome = if reason.is_planned() {
                 MoveOutcome::Stayed
             } else {
@@ -132,11 +141,11 @@ impl Machine {
             return self.conclude(index, outcome, cx);
         }
         self.end_what_ran_out(index, cx);
-        let shadow = self.players.get(guild).and_then(|player| player.shadow.as_deref());
-        // A planned move has the time to find out.
-        if reason.is_planned() && shadow.is_none_or(|shadow| shadow.doubtful) {
-            self.moves[index].stage = Stage::Waiting(cx.now + LOOK_AGAIN);
+        if self.is_ended() || self.waits_for_word(index, cx) {
             return;
+        }
+        if let Err(at) = cx.env.may_move(reason, from, cx.now) {
+            return self.wait_for_turn(index, at, cx);
         }
         let choice = match self.choose_target(index, cx) {
             Ok(choice) => choice,
@@ -153,15 +162,42 @@ impl Machine {
             }
         };
         if let Err(at) = cx.env.begin_move(reason, from, choice.node, cx.now) {
-            self.moves[index].stage = Stage::Waiting(at.max(cx.now + Duration::from_millis(1)));
-            return;
+            return self.wait_for_turn(index, at, cx);
         }
+        cx.env.placed(choice.node);
         let link = self.link_to(choice.node, cx);
         let moving = &mut self.moves[index];
         (moving.choice, moving.stage) = (Some(choice), Stage::Opening(link));
         if self.links.get(link).is_some_and(super::Link::is_up) {
             self.target_is_up(index, link, cx);
         }
+    }
+
+    fn wait_for_turn(&mut self, index: usize, at: Instant, cx: &Cx<'_>) {
+        let moving = &mut self.moves[index];
+        moving.until = cx.now + self.settings.links.move_limit;
+        moving.stage = Stage::Waiting(at.max(cx.now + Duration::from_millis(1)));
+    }
+
+    /// A planned move has the time to find out what is in doubt.
+    fn waits_for_word(&mut self, index: usize, cx: &mut Cx<'_>) -> bool {
+        let moving = &mut self.moves[index];
+        let player = self.players.get(moving.guild);
+        let shadow = player.and_then(|player| player.shadow.as_deref());
+        if !moving.reason.is_planned() || shadow.is_some_and(|shadow| !shadow.doubtful) {
+            return false;
+        }
+        moving.stage = Stage::Waiting(cx.now + LOOK_AGAIN);
+        let asked = *moving.asked.get_or_insert(moving.since);
+        if let Some(link) = player
+            .map(|player| player.link)
+            .filter(|_| cx.now >= asked + DOUBT_AGAIN)
+        {
+            moving.asked = Some(cx.now);
+            let guild = moving.guild;
+            cx.effects.push(Effect::FindPlayer { guild, link });
+        }
+        true
     }
 
     fn choose_target(&mut self, index: usize, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
@@ -285,19 +321,19 @@ impl Machine {
         match (index, outcome) {
             (Some(index), RestoreOutcome::Done(answer)) => self.arrived(index, link, answer, cx),
             (Some(index), RestoreOutcome::Refused(_) | RestoreOutcome::Lost) => {
-                self.clear_target(guild, link, cx);
+                self.clear_leftover(guild, link, cx);
                 self.failed_on_target(index, cx);
             }
             // The player was destroyed meanwhile, or moves elsewhere.
-            (None, _) if self.players.link_of(guild) != Some(link) => self.clear_target(guild, link, cx),
+            (None, _) if self.players.link_of(guild) != Some(link) => self.clear_leftover(guild, link, cx),
             (None, _) => {}
         }
     }
 
-    /// What the node made of a restoring request that failed, or is no longer wanted, does not stay there.
-    pub(super) fn clear_target(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
-        if let Some(known) = self.links.get_mut(link).filter(|link| link.is_up()) {
-            known.lose(guild);
+    /// What a player left on a node, or what the node made of a restoring request that failed or is no longer wanted, does
+    /// not stay there.
+    pub(super) fn clear_leftover(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        if self.links.get_mut(link).is_some_and(|known| known.lose(guild)) {
             cx.effects.push(Effect::DestroyPlayer { guild, link });
         }
     }
@@ -312,9 +348,8 @@ impl Machine {
             Some(shadow) => shadow.follow(&Asked::default(), answer, cx.now),
             None => player.shadow = Shadow::new(&Asked::default(), &answer, cx.now).map(Box::new),
         }
-        if let Some(left) = self.links.get_mut(old).filter(|left| left.id != link && left.is_up()) {
-            left.lose(guild);
-            cx.effects.push(Effect::DestroyPlayer { guild, link: old });
+        if old != link {
+            self.clear_leftover(guild, old, cx);
         }
         self.keep(link, cx);
         self.conclude(index, MoveOutcome::Moved, cx);
@@ -486,13 +521,9 @@ impl Machine {
     }
 
     pub(super) fn destroyed(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
-        let Some(link) = self.links.get_mut(link) else { return };
-        for (moved, at) in &mut link.moved_away {
-            if *moved == guild {
-                *at = Some(cx.now);
-            }
+        if let Some(link) = self.links.get_mut(link) {
+            link.destroyed(guild, cx.now);
         }
-        link.forget_lost(cx.now);
     }
 
     pub(super) fn player_doubted(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {

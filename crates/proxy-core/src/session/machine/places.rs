@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use lavalink_protocol::id::GuildId;
 
 use super::{Cx, Effect, Machine, Placed, PlacementMode, Route};
-use crate::placement::Rule;
+use crate::placement::{Choice, NoNode, Rule};
+use crate::pool::NodeId;
 use crate::session::links::LinkId;
 use crate::session::migration::{MoveReason, PlayerWant, Surroundings};
 use crate::session::players::Seat;
@@ -44,10 +45,11 @@ impl Machine {
             }
             Route::Wait | Route::Unplaced => {}
         }
-        let choice = match self.choose(needs, &[], cx) {
+        let choice = match self.choose_place(guild, needs, cx) {
             Ok(choice) => choice,
             Err(none) => return Placed::Nowhere(none),
         };
+        cx.env.placed(choice.node);
         let link = self.link_to(choice.node, cx);
         self.reserve(guild, link, cx);
         let placed = match self.route(guild) {
@@ -56,6 +58,17 @@ impl Machine {
         };
         self.settle(cx);
         placed
+    }
+
+    /// Where an earlier player of the guild is still being destroyed is no place for the new one, unless it is the only.
+    fn choose_place(&mut self, guild: GuildId, needs: &Needs, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
+        self.links.iter_mut().for_each(|link| link.forget_lost(cx.now));
+        let lost = self.links.iter().filter(|link| link.has_lost(guild));
+        let exclude: Vec<NodeId> = lost.map(|link| link.node).collect();
+        match self.choose(needs, &exclude, cx) {
+            Err(_) if !exclude.is_empty() => self.choose(needs, &[], cx),
+            chosen => chosen,
+        }
     }
 
     fn reserve(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {

@@ -61,6 +61,12 @@ impl Surroundings for Nodes {
         Ok(Choice::by_operator(node))
     }
 
+    fn placed(&mut self, _: NodeId) {}
+
+    fn may_move(&mut self, reason: MoveReason, from: NodeId, now: Instant) -> Result<(), Instant> {
+        self.budget.may_begin(reason, from, now)
+    }
+
     fn begin_move(&mut self, reason: MoveReason, from: NodeId, to: NodeId, now: Instant) -> Result<(), Instant> {
         self.budget.begin(reason, from, to, now)
     }

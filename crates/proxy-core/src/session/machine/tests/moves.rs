@@ -139,6 +139,88 @@ fn a_track_that_ran_out_while_no_node_could_be_heard_is_told_and_not_started_aga
     assert_eq!((&body["track"], &body["voice"]["token"]), (&Value::Null, &json!("t")));
 }
 
+#[test]
+fn a_queue_that_is_filled_by_a_track_that_ran_out_ends_the_session_and_nothing_else() {
+    let mut story = Story::parked();
+    story.nodes.states = vec![NodeState::Down; 2];
+    for text in ["1", "2", "3", "4"] {
+        assert_eq!(story.event(text), []);
+    }
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let before = story.now();
+    story.clock += 20_000;
+    let player = story.machine.players.get_mut(GUILD).unwrap();
+    player.shadow.as_mut().unwrap().told_position(99_000, true, before);
+    story.nodes.states[1] = NodeState::Healthy;
+    let (node, change) = (OTHER, NodeChange::Up);
+    let effects = story.acts(Input::Node { node, change });
+    assert_eq!(effects.last(), Some(&Effect::End(EndReason::QueueFull)));
+}
+
+#[test]
+fn waiting_for_a_turn_is_not_what_a_move_is_given_up_for() {
+    let mut story = Story::playing();
+    story.nodes.budget = MigrationBudget::new(MigrationLimits {
+        at_once: 1,
+        ..MigrationLimits::default()
+    });
+    let now = story.now();
+    assert_eq!(story.nodes.budget.begin(MoveReason::NodeDown, NODE, OTHER, now), Ok(()));
+    story.nodes.states[0] = NodeState::Down;
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    // A session is not left without a link meanwhile.
+    story.acts(up(TARGET, OTHER));
+    for _ in 0..600 {
+        let effects = story.tick(100);
+        assert_eq!((outcome(&effects), told(&effects)), (None, vec![]));
+    }
+    assert_eq!(story.machine.moving(), 1, "after a minute, behind another one");
+    story.nodes.budget.end(OTHER);
+    let (ticket, _) = restoring(&story.tick(100));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    assert_eq!(outcome(&effects), Some(MoveOutcome::Moved));
+}
+
+#[test]
+fn what_a_player_left_behind_a_link_that_was_away_is_destroyed_before_it_may_come_back() {
+    let mut story = Story::playing();
+    story.acts(lost(LinkLoss::Broken));
+    // It does not wait for the link to be resumed.
+    let (guild, to) = (GUILD, Some(OTHER));
+    story.acts(Input::Move { guild, to });
+    story.acts(up(TARGET, OTHER));
+    let (ticket, _) = restoring(&story.acts(Input::Quiet(GUILD)));
+    story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
+    // The client destroys it there, which says nothing of what was left.
+    story.acts(Input::PlayerGone { guild, link: TARGET });
+    story.acts(resumed(LINK, true));
+    let link = LINK;
+    let shown = serde_json::from_slice::<Value>(&player(Some("a"))).unwrap();
+    let list = serde_json::to_vec(&json!([shown])).unwrap();
+    let effects = story.acts(listed(&story, list.into()));
+    assert!(effects.contains(&Effect::DestroyPlayer { guild, link }), "{effects:?}");
+    assert_eq!(story.machine.players().len(), 0);
+}
+
+#[test]
+fn a_node_is_asked_again_for_a_player_in_doubt_that_is_to_leave_it() {
+    let mut story = Story::playing();
+    let (guild, link) = (GUILD, LINK);
+    story.acts(Input::PlayerDoubted { guild, link });
+    story.nodes.states[0] = NodeState::Draining;
+    let (node, change) = (NODE, NodeChange::Draining);
+    story.acts(Input::Node { node, change });
+    let mut asked = 0;
+    for _ in 0..100 {
+        let effects = story.tick(100);
+        asked += effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::FindPlayer { .. }))
+            .count();
+    }
+    assert_eq!(asked, 3, "in ten seconds");
+}
+
 /// A session whose player is about to leave a drained node.
 fn draining() -> Story {
     let mut story = Story::playing();
@@ -192,7 +274,9 @@ fn a_planned_move_that_fails_leaves_the_player_where_it_is() {
     let mut story = draining();
     story.acts(up(TARGET, OTHER));
     let (ticket, _) = restoring(&story.acts(Input::Quiet(GUILD)));
-    let effects = story.acts(restored(ticket, RestoreOutcome::Lost));
+    let mut effects = story.acts(restored(ticket, RestoreOutcome::Lost));
+    // At the pace of the drain.
+    effects.extend(story.tick(200));
     assert_eq!(outcome(&effects), Some(MoveOutcome::Stayed));
     assert!(
         effects.contains(&Effect::FindPlayer {

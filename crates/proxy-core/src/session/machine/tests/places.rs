@@ -100,6 +100,55 @@ fn a_place_that_no_player_took_is_given_back() {
 }
 
 #[test]
+fn a_player_that_only_its_node_told_of_is_one() {
+    let mut story = spread();
+    assert_eq!(place(&mut story, 7).0, Placed::Link(LINK));
+    let (guild, link) = (GUILD, LINK);
+    // Its answer was lost.
+    story.acts(Input::PlayerDoubted { guild, link });
+    let (asked, body) = (story.now(), Some(idle("e")));
+    let effects = story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert!(effects.contains(&Effect::Keep(LINK)), "{effects:?}");
+    assert_eq!(story.machine.players().len(), 1);
+}
+
+#[test]
+fn a_new_player_does_not_go_where_its_predecessor_is_still_being_destroyed() {
+    let mut story = spread();
+    place(&mut story, 7);
+    place(&mut story, 8);
+    let (guild, link) = (GUILD, LINK);
+    story.acts(answered(GUILD, LINK, "a"));
+    let to = Some(OTHER);
+    story.acts(Input::Move { guild, to });
+    story.acts(up(TARGET, OTHER));
+    let effects = story.acts(Input::Quiet(GUILD));
+    let ticket = effects.iter().find_map(|effect| match effect {
+        Effect::Restore { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    let outcome = RestoreOutcome::Done(idle("e"));
+    let ticket = ticket.unwrap();
+    let effects = story.acts(Input::Restored {
+        guild,
+        link: TARGET,
+        ticket,
+        outcome,
+    });
+    assert!(effects.contains(&Effect::DestroyPlayer { guild, link }), "{effects:?}");
+    story.acts(Input::PlayerGone { guild, link: TARGET });
+    assert_eq!(place(&mut story, 7).0, Placed::Link(TARGET));
+    story.acts(Input::PlayerGone { guild, link: TARGET });
+    story.nodes.states[1] = NodeState::Down;
+    assert_eq!(place(&mut story, 7).0, Placed::Link(LINK), "there is no other");
+}
+
+#[test]
 fn places_that_come_and_go_take_no_memory() {
     let mut story = spread();
     for guild in 0..10_000 {
