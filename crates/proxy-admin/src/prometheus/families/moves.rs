@@ -49,8 +49,10 @@ pub(super) fn all(app: &App) -> Vec<Family> {
             "Sessions that were left on the node without a word, to be ended when it is reached",
         )
         .series(nodes().map(|node| (node_label(node), gauge(shared.orphaned_on(node.id) as f64)))),
-        Family::gauge("node_drain_players", "Players that a drain still has to move")
-            .series(nodes().filter_map(|node| Some((node_label(node), gauge(f64::from(shared.drain(node.id)?.left)))))),
+        Family::gauge("node_drain_players", "Players that a drain still has to move").series(nodes().map(|node| {
+            let left = shared.drain(node.id).map_or(0, |drain| drain.left);
+            (node_label(node), gauge(f64::from(left)))
+        })),
     ]
 }
 
