@@ -203,6 +203,7 @@ impl Forward {
         match outcome {
             Ok(()) => client.record.traffic.answered(relay.status),
             Err(HeadFailure::NoSession) => return Attempt::Failed(ProxyError::SessionNotFound.into()),
+            Err(HeadFailure::Late) => return Attempt::Failed(ProxyError::NodeClosed.into()),
             Err(HeadFailure::Lost(error)) => return self.lost(worker, &node, whole, &error),
             Err(HeadFailure::Unreadable) => {
                 worker.shared.node_failed(self.node);
@@ -349,6 +350,8 @@ enum HeadFailure {
     Client,
     /// The node does not know the session any more; nothing of it was passed on.
     NoSession,
+    /// The answer came when its link was lost already; nothing of it was passed on.
+    Late,
 }
 
 /// An answer that is read whole before the client gets any of it. It stands in what waits for the client.
@@ -539,6 +542,9 @@ impl<'w> Relay<'w> {
             return Err(HeadFailure::NoSession);
         }
         if let Some(player) = &mut self.player {
+            if player.is_late() {
+                return Err(HeadFailure::Late);
+            }
             player.answered(self.worker, self.status, body);
         }
         Ok(())

@@ -140,6 +140,12 @@ impl PlayerRequest {
         !matches!(self.session.to(self.guild), To::Link(to) if to.link == self.link)
     }
 
+    /// Its answer comes when its link is lost: the player is about to be made elsewhere as it was before, so the answer
+    /// counts as lost as well, and what became of the request is found out.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.does, Does::Update(Some(_))) && self.is_cut_off() && self.session.link(self.link).is_none()
+    }
+
     fn is_over(&self, worker: &Worker) -> bool {
         worker.shared.directory.get(self.session.id.as_str()).is_none()
     }

@@ -20,6 +20,7 @@ use super::directory::{Route, SessionEntry};
 use super::start;
 use super::v4::LinkSide;
 use crate::rest::ask::{self, NodeAnswer, Send};
+use crate::rest::player::is_session_gone;
 use crate::worker::{Ask, Worker};
 
 /// A player is made on a node within this time, its voice connection included, or another node is tried.
@@ -216,7 +217,8 @@ pub(crate) fn find_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild:
         let asked = Instant::now();
         let body = match request(&worker, route.node, "GET", &path, None, SHORT_LIMIT).await {
             Ok(answer) if answer.status == 200 => Some(answer.body.into()),
-            Ok(answer) if answer.status == 404 => None,
+            // A node that has lost the whole session says nothing of the player's end.
+            Ok(answer) if answer.status == 404 && !is_session_gone(&answer.body) => None,
             _ => return,
         };
         let found = Input::PlayerFound {

@@ -492,7 +492,8 @@ impl Session {
         if self.machine.is_connected() && self.entry.settings().resuming && self.returning.is_none() {
             self.note_close(CloseCause::HalfOpen);
             self.close_client(cx, 1000, "resumed by another socket");
-            self.client_lost(false);
+            // Not parked for requests: its client is there, and those that are under way are its own.
+            self.leave_client(false);
         }
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
@@ -514,6 +515,7 @@ impl Session {
         {
             side.client.record.ends(Ended::ClientReset);
             self.worker.connection_closed(side.client.record.id);
+            self.entry.parked.store(true, Ordering::Relaxed);
             return;
         }
         side.client.record.traffic.answered(101);
@@ -602,6 +604,11 @@ impl Session {
 
     /// `ours`: the proxy closed it, for no fault of the client's.
     fn client_lost(&mut self, ours: bool) {
+        self.leave_client(ours);
+        self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
+    }
+
+    fn leave_client(&mut self, ours: bool) {
         // Every other cause was noted before.
         self.note_end(Ended::ClientReset);
         if let Some(side) = self.detach_client() {
@@ -610,7 +617,6 @@ impl Session {
         // A session update that was answered counts, also when its ask is still on the way from another worker.
         self.take_settings();
         self.handle(Input::ClientLost { ours });
-        self.entry.parked.store(self.machine.is_parked(), Ordering::Relaxed);
         if self.machine.is_parked() {
             self.worker.shared.session_ledger.parked(&self.entry);
         }

@@ -127,6 +127,7 @@ impl SimNodeBuilder {
             faults: fault::Faults::default(),
             log: log::Log::default(),
             connections: Mutex::default(),
+            written: Mutex::default(),
             next_connection: AtomicU64::new(1),
         });
         let clock = clock(Arc::clone(&node));

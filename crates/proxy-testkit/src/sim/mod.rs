@@ -11,11 +11,12 @@
 //! | `rest.rs`, `routes.rs`, `answer.rs` | requests and answers |
 //! | `state.rs`, `session.rs`, `player.rs`, `update.rs`, `filters.rs` | what a node remembers and does |
 //! | `messages.rs`, `track.rs`, `load.rs` | JSON and encoded tracks |
-//! | `builder.rs`, `fault.rs`, `command.rs`, `numbered.rs`, `log.rs` | what tests ask of it |
+//! | `builder.rs`, `fault.rs`, `command.rs`, `numbered.rs`, `counted.rs`, `log.rs` | what tests ask of it |
 
 mod answer;
 mod builder;
 mod command;
+mod counted;
 mod fault;
 mod filters;
 mod generation;
@@ -54,6 +55,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use builder::SimNodeBuilder;
+pub use counted::{Counted, Written};
 pub use fault::Fault;
 pub use generation::SimGeneration;
 pub use log::{SeenMessage, SeenRequest};
@@ -79,6 +81,8 @@ pub(crate) struct Node {
     faults: fault::Faults,
     log: log::Log,
     connections: Mutex<HashMap<u64, Weak<ConnControl>>>,
+    /// The counted events that were written whole.
+    written: Mutex<Vec<Written>>,
     next_connection: AtomicU64,
 }
 
@@ -86,6 +90,15 @@ impl Node {
     /// Locks without minding a panic elsewhere: a test that panicked has failed already.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counted events have left for a socket that took them.
+    pub(crate) fn note_written(&self, events: Vec<Counted>) {
+        if !events.is_empty() {
+            let at = Instant::now();
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.extend(events.into_iter().map(|event| Written { event, at }));
+        }
     }
 
     fn register_connection(&self) -> Arc<ConnControl> {
@@ -273,6 +286,17 @@ impl SimNode {
     /// Starts sending numbered messages to every session, see [`NumberedPlan`].
     pub fn emit_numbered(&self, plan: NumberedPlan) -> Numbered {
         numbered::start(Arc::clone(&self.node), plan)
+    }
+
+    /// Sends an event with the next number to every player of every session, see [`Counted`].
+    pub fn count_events(&self) {
+        let mut state = self.node.state();
+        state.every_session().for_each(counted::count);
+    }
+
+    /// The counted events that were written whole to a socket, in the order in which they were.
+    pub fn written(&self) -> Vec<Written> {
+        self.node.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn each_session(&self, work: impl Fn(&mut Session)) {

@@ -2,7 +2,10 @@
 //!
 //! A player sends nothing by itself; `session.rs` does.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -59,10 +62,17 @@ impl Loaded {
     }
 }
 
+/// How many players there have been in this process, on all nodes.
+static PLAYERS: AtomicU64 = AtomicU64::new(0);
+
 /// A guild's player.
 #[derive(Clone, Debug)]
 pub(crate) struct Player {
     pub(crate) guild: i64,
+    /// Which player of this process it is: one that is made later has a higher number, on whatever node.
+    pub(crate) serial: u64,
+    /// The last number that was sent for it, see `counted.rs`.
+    pub(crate) counted: u64,
     pub(crate) track: Option<Loaded>,
     pub(crate) volume: i64,
     pub(crate) paused: bool,
@@ -80,6 +90,8 @@ impl Player {
     pub(crate) fn new(guild: i64, free_running: bool, now: Instant) -> Self {
         Self {
             guild,
+            serial: PLAYERS.fetch_add(1, Ordering::Relaxed),
+            counted: 0,
             track: None,
             volume: 100,
             paused: false,

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
+    counted::Counted,
     generation::SimGeneration,
     io::ConnControl,
     messages::{self, EndReason},
@@ -24,6 +25,8 @@ const BROKEN_TRACK: (&str, &str) = ("Something broke when playing the track.", "
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Text(String),
+    /// A text of which is noted when it has been written.
+    Counted(String, Counted),
     Close(u16, &'static str),
     /// Write `playerUpdate`s as fast as possible until the fault is cleared.
     Flood,
@@ -35,7 +38,7 @@ pub(crate) enum Outbox {
     /// To the connected socket.
     Live(UnboundedSender<Outgoing>),
     /// Into the queue, for the client to return.
-    Parked(VecDeque<String>),
+    Parked(VecDeque<Outgoing>),
 }
 
 /// What a session must know of its node's settings.
@@ -101,10 +104,15 @@ impl Session {
 
     /// Sends a message, or queues it while the session is parked.
     pub(crate) fn send(&mut self, text: String) {
+        self.put(Outgoing::Text(text));
+    }
+
+    /// As [`Self::send`], for anything that a socket does.
+    pub(crate) fn put(&mut self, outgoing: Outgoing) {
         match &mut self.outbox {
             // A socket that has just gone loses the message, as on a real node.
-            Outbox::Live(sender) => drop(sender.send(Outgoing::Text(text))),
-            Outbox::Parked(queue) => queue.push_back(text),
+            Outbox::Live(sender) => drop(sender.send(outgoing)),
+            Outbox::Parked(queue) => queue.push_back(outgoing),
         }
     }
 

@@ -252,8 +252,13 @@ async fn write(
     queue: &mut UnboundedReceiver<Outgoing>,
 ) -> Result<(), Closed> {
     let mut next = Some(first);
+    let mut counted = Vec::new();
     while let Some(outgoing) = next {
         match outgoing {
+            Outgoing::Counted(text, event) => {
+                socket.feed(Message::text(text)).await.map_err(|_| Closed)?;
+                counted.push(event);
+            }
             Outgoing::Text(text) => socket.feed(Message::text(text)).await.map_err(|_| Closed)?,
             Outgoing::Flood => flood(node, socket).await?,
             Outgoing::Close(code, reason) => {
@@ -263,7 +268,9 @@ async fn write(
         }
         next = queue.try_recv().ok();
     }
-    socket.flush().await.map_err(|_| Closed)
+    socket.flush().await.map_err(|_| Closed)?;
+    node.note_written(counted);
+    Ok(())
 }
 
 /// Writes as fast as the peer reads, until the fault is cleared.

@@ -107,7 +107,7 @@ impl State {
             session.send(messages::ready(&id, resumed));
         }
         if let Outbox::Parked(queue) = queue {
-            queue.into_iter().for_each(|text| session.send(text));
+            queue.into_iter().for_each(|outgoing| session.put(outgoing));
         }
         if resumed {
             let guilds: Vec<i64> = session.players.keys().copied().collect();

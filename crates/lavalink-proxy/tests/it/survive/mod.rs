@@ -7,6 +7,7 @@ mod clients;
 mod losses;
 mod planned;
 mod requests;
+mod soak;
 mod spread;
 
 use std::sync::Arc;
