@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::PlayerState;
+use lavalink_protocol::message::{PlayerState, quick_position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -118,8 +118,9 @@ pub struct Shadow {
     track: TrackSince,
     /// The end marker, which no answer shows.
     end_time: Option<i64>,
-    /// The position and whether the voice connection is open, as a `playerUpdate` told since the answer.
-    told: Option<(i64, bool)>,
+    /// The position and whether the voice connection is open, as told since the answer: the last `playerUpdate`, or one of
+    /// the same form. Empty when nothing was told.
+    told: Vec<u8>,
     /// When the position was last told.
     at: Instant,
     /// Counts the tracks, so that a late finding can be told from a current one.
@@ -142,6 +143,9 @@ impl fmt::Debug for Shown {
         f.write_str("Shown(***)")
     }
 }
+
+/// A longer `playerUpdate` is none of Lavalink's.
+const MAX_UPDATE: usize = 1024;
 
 /// What became of the track since the answer.
 #[derive(Debug)]
@@ -324,7 +328,7 @@ impl Shadow {
             player: Shown(std::str::from_utf8(answer).ok()?.as_bytes().into()),
             track: TrackSince::AsAnswered,
             end_time: asked.end_time,
-            told: None,
+            told: Vec::new(),
             at: now,
             serial: 0,
             known: now,
@@ -368,14 +372,25 @@ impl Shadow {
     fn take(&mut self, player: Box<[u8]>, now: Instant) {
         self.player = Shown(player);
         self.track = TrackSince::AsAnswered;
-        (self.told, self.at, self.known, self.doubtful) = (None, now, now, false);
+        self.told.clear();
+        (self.at, self.known, self.doubtful) = (now, now, false);
     }
 
-    /// Takes the position of a `playerUpdate`. Called for every one: nothing is read or allocated here.
+    /// Takes a `playerUpdate`. Called for every one, so it is kept as it came: of all that come, few positions are asked
+    /// for. Its place in memory is used again by the next one.
     #[inline]
-    pub fn told_position(&mut self, position: i64, connected: bool, now: Instant) {
-        self.told = Some((position, connected));
+    pub fn told_update(&mut self, update: &[u8], now: Instant) {
+        if update.len() > MAX_UPDATE {
+            return;
+        }
+        self.told.clear();
+        self.told.extend_from_slice(update);
         self.at = now;
+    }
+
+    /// The position and whether the voice connection is open, as told last.
+    fn told(&self) -> Option<(i64, bool)> {
+        (!self.told.is_empty()).then(|| quick_position(&self.told))?
     }
 
     /// Takes a `TrackStartEvent`.
@@ -388,7 +403,11 @@ impl Shadow {
         self.serial = self.serial.wrapping_add(1);
         self.track = TrackSince::Started(event.into());
         self.known = now;
-        self.told_position(position, connected, now);
+        let started = format!(
+            r#"{{"op":"playerUpdate","state":{{"time":0,"position":{},"connected":{connected}}}}}"#,
+            position.max(0)
+        );
+        self.told_update(started.as_bytes(), now);
     }
 
     /// Takes a `TrackEndEvent`. An answer may have overtaken it, so it counts only for the track that is known, and not
@@ -451,7 +470,7 @@ impl Shadow {
     /// Where the track is, in milliseconds.
     pub fn position(&self, now: Instant) -> i64 {
         let Some(player) = self.object() else { return 0 };
-        let told = self.told.map_or(player.state.position, |(position, _)| position);
+        let told = self.told().map_or(player.state.position, |(position, _)| position);
         if player.paused || !self.connected(&player) || self.raw_track().is_none() {
             return told;
         }
@@ -461,7 +480,7 @@ impl Shadow {
     }
 
     fn connected(&self, player: &PlayerObject<'_>) -> bool {
-        self.told.map_or(player.state.connected, |(_, connected)| connected)
+        self.told().map_or(player.state.connected, |(_, connected)| connected)
     }
 
     /// What the player needs of another node.

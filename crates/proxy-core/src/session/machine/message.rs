@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lavalink_protocol::envelope::{Envelope, EventKind, Op};
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::{PlayerUpdate, quick_position};
+use lavalink_protocol::message::PlayerUpdate;
 
 use super::{Cx, Effect, EndReason, Machine, Phase, PlacementMode};
 use crate::placement::region;
@@ -33,8 +33,9 @@ pub struct VoicePing {
 
 #[cold]
 fn heard_ping(shadow: &Shadow, payload: &[u8]) -> Option<(Box<str>, u32)> {
+    let state = PlayerUpdate::read(payload).ok()?.state;
     // -1 while there is none.
-    let ping = u32::try_from(PlayerUpdate::read(payload).ok()?.state.ping).ok()?;
+    let ping = u32::try_from(state.ping).ok().filter(|_| state.connected)?;
     let endpoint = shadow.needs().endpoint?;
     Some((region::of_discord(&endpoint)?.into(), ping))
 }
@@ -110,9 +111,9 @@ impl Machine {
         }
         match (envelope.op, envelope.event) {
             (Op::PlayerUpdate, _) => {
-                if let (Some(shadow), Some((position, connected))) = (&mut player.shadow, quick_position(payload)) {
-                    shadow.told_position(position, connected, now);
-                    if connected && self.ping_due.is_none_or(|due| due <= now) {
+                if let Some(shadow) = &mut player.shadow {
+                    shadow.told_update(payload, now);
+                    if self.ping_due.is_none_or(|due| due <= now) {
                         self.ping_due = Some(now + PING_EVERY);
                         self.ping_heard = heard_ping(shadow, payload).map(|(region, ping)| (link, region, ping));
                     }

@@ -128,7 +128,9 @@ fn a_track_that_ran_out_while_no_node_could_be_heard_is_told_and_not_started_aga
     );
     story.clock += 20_000;
     let player = story.machine.players.get_mut(GUILD).unwrap();
-    player.shadow.as_mut().unwrap().told_position(99_000, true, now);
+    let update =
+        br#"{"op":"playerUpdate","guildId":"7","state":{"time":1,"position":99000,"connected":true,"ping":1}}"#;
+    player.shadow.as_mut().unwrap().told_update(update, now);
     story.nodes.states[1] = NodeState::Healthy;
     let effects = story.acts(Input::Node {
         node: OTHER,

@@ -244,6 +244,7 @@ fn one_voice_ping_is_taken_now_and_then() {
         None,
         "without a connection there is none"
     );
+    story.tick(5_000);
     assert_eq!(update(&mut story, true, 31), heard(31));
     assert_eq!(update(&mut story, true, 32), None, "not each");
     story.tick(5_000);
