@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The image of Lavalink Proxy: the program on a base without a shell, run by a user without rights.
-# How to use it: docs/container.md. A test runs these steps by hand, see crates/lavalink-proxy/tests/container.rs.
+# How to use it: docs/container.md. A test runs these steps by hand, see crates/lavalink-proxy/tests/real/container.rs.
 
 # The dashboard, whose files are the same on every platform.
 FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS dashboard

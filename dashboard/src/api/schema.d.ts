@@ -2661,7 +2661,7 @@ export interface operations {
                 version?: "v4" | "v3" | "v3-legacy" | "undecided";
                 /** @description Only those whose client is there, or away. */
                 state?: "connected" | "parked";
-                /** @description Only those with this text in their id, tenant, client name or user id. */
+                /** @description Only those with this text in their id, tenant, client name, user id or address. */
                 q?: string;
             };
             header?: never;

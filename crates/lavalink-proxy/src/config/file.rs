@@ -715,7 +715,8 @@ pub(crate) struct Node {
     /// `"http"`. Empty: whatever its `/info` says.
     #[schemars(example = ["scsearch:", "https://soundcloud.com/"])]
     pub(crate) sources: Vec<String>,
-    /// Whether the node starts out of placement: what plays on it goes on, nothing new is put there.
+    /// Whether the node starts drained: nothing new is put there, and players that sessions of an earlier run have on it are
+    /// moved away.
     pub(crate) drain: bool,
 }
 

@@ -134,7 +134,7 @@ pub(crate) struct SessionFilters {
     /// Only those whose client is there, or away.
     #[param(inline)]
     state: Option<Presence>,
-    /// Only those with this text in their id, tenant, client name or user id.
+    /// Only those with this text in their id, tenant, client name, user id or address.
     #[param(value_type = Option<String>)]
     q: Option<Search>,
 }
@@ -149,6 +149,10 @@ struct Row<'a> {
 impl Row<'_> {
     fn totals(&self) -> Totals {
         self.connection.map(|(_, totals)| *totals).unwrap_or_default()
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.connection.map(|(record, _)| record.peer.ip().to_canonical())
     }
 
     fn rate(&self) -> u64 {
@@ -183,13 +187,13 @@ pub(crate) async fn list(
     let monitor = app.monitor();
     let carried = carried(&monitor);
     let entries = app.shared.directory.all().into_iter();
-    let wanted = entries.filter(|entry| listing.filters.want(&app, entry));
-    let mut rows: Vec<_> = wanted
+    let mut rows: Vec<_> = entries
         .map(|entry| Row {
             connection: carried.get(&Arc::as_ptr(&entry)).copied(),
             monitor: &monitor,
             entry,
         })
+        .filter(|row| listing.filters.want(&app, &row.entry, row.address()))
         .collect();
     // The directory has no order; equal ones are to stay in place from one second to the next.
     rows.sort_unstable_by(|a, b| a.entry.id.as_str().cmp(b.entry.id.as_str()));
@@ -261,7 +265,7 @@ fn carries(record: &ConnectionRecord, entry: &Arc<SessionEntry>) -> bool {
 }
 
 impl SessionFilters {
-    fn want(&self, app: &App, entry: &SessionEntry) -> bool {
+    fn want(&self, app: &App, entry: &SessionEntry, address: Option<IpAddr>) -> bool {
         self.tenant
             .as_deref()
             .is_none_or(|wanted| *wanted == *entry.tenant_name)
@@ -274,7 +278,10 @@ impl SessionFilters {
                 .as_deref()
                 .is_none_or(|wanted| nodes_of(app, entry).iter().any(|node| **node == *wanted))
             && self.q.as_ref().is_none_or(|search| {
-                search.finds(entry.id.as_str()) || search.finds(&entry.tenant_name) || search.finds_client(entry)
+                search.finds(entry.id.as_str())
+                    || search.finds(&entry.tenant_name)
+                    || search.finds_client(entry)
+                    || address.is_some_and(|address| search.finds(&address.to_string()))
             })
     }
 }

@@ -144,7 +144,7 @@ async fn requests_to_a_frozen_node_are_answered_by_the_next_one() {
 #[tokio::test]
 async fn requests_wait_while_their_player_moves() {
     let (held, other, proxy, client) = rig().await;
-    other.fault_on("/v4/sessions/", Fault::Delay(Duration::from_millis(400)), 3);
+    other.fault_on("/v4/sessions/", Fault::Delay(Duration::from_secs(2)), 3);
     let (session, guild) = (client.session_id(), lavalink_protocol::id::GuildId(1));
     let begun = proxy.shared().move_player(&session, guild, None, Duration::ZERO).await;
     assert!(begun.unwrap().is_none(), "it is under way");

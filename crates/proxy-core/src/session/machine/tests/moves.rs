@@ -152,7 +152,9 @@ fn a_queue_that_is_filled_by_a_track_that_ran_out_ends_the_session_and_nothing_e
     let before = story.now();
     story.clock += 20_000;
     let player = story.machine.players.get_mut(GUILD).unwrap();
-    player.shadow.as_mut().unwrap().told_position(99_000, true, before);
+    let update =
+        br#"{"op":"playerUpdate","guildId":"7","state":{"time":1,"position":99000,"connected":true,"ping":1}}"#;
+    player.shadow.as_mut().unwrap().told_update(update, before);
     story.nodes.states[1] = NodeState::Healthy;
     let (node, change) = (OTHER, NodeChange::Up);
     let effects = story.acts(Input::Node { node, change });
