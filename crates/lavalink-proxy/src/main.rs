@@ -11,6 +11,7 @@ mod upgrade;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use app::App;
@@ -71,23 +72,35 @@ fn run(
     let mut signals = Signals::new().context("cannot wait for signals")?;
     let app = App::start(config, inherited, logging)?;
     app.announce();
-    loop {
+    let stop = loop {
         match signals.wait() {
-            Wish::Stop(reason) => {
-                tracing::info!(reason, "lavalink-proxy stops");
-                app.shut_down();
-                return Ok(None);
-            }
-            Wish::Upgrade => match upgrade.check() {
-                Ok(()) => {
+            Wish::Stop(reason) => break reason,
+            Wish::Upgrade => match signals.unless_stopped(upgrade.check()) {
+                Ok(Ok(())) => {
                     tracing::info!("lavalink-proxy makes room for its next run");
-                    return Ok(Some(app.hand_over()));
+                    let sockets = app.hand_over();
+                    // Whoever wants the end meanwhile does not want the next run.
+                    let last_look = async { tokio::time::sleep(LAST_LOOK).await };
+                    return Ok(match signals.unless_stopped(last_look) {
+                        Ok(()) => Some(sockets),
+                        Err(reason) => {
+                            tracing::info!(reason, "lavalink-proxy stops");
+                            None
+                        }
+                    });
                 }
-                Err(error) => tracing::error!("no upgrade, this run goes on: {error:#}"),
+                Ok(Err(error)) => tracing::error!("no upgrade, this run goes on: {error:#}"),
+                Err(reason) => break reason,
             },
         }
-    }
+    };
+    tracing::info!(reason = stop, "lavalink-proxy stops");
+    app.shut_down();
+    Ok(None)
 }
+
+/// Enough for a signal that has come to be seen.
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// What a signal asks for.
 enum Wish {
@@ -108,7 +121,7 @@ struct Signals {
 impl Signals {
     /// From now on they are noted rather than fatal.
     fn new() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (terminate, interrupt, upgrade) = {
             let _context = runtime.enter();
             (
@@ -122,6 +135,18 @@ impl Signals {
             terminate,
             interrupt,
             upgrade,
+        })
+    }
+
+    /// Does `work`, unless a signal to stop comes first: its name.
+    fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => Err("SIGTERM"),
+                _ = self.interrupt.recv() => Err("SIGINT"),
+                done = work => Ok(done),
+            }
         })
     }
 

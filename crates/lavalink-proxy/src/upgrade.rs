@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use command_fds::{CommandFdExt, FdMapping};
@@ -15,6 +16,9 @@ use proxy_gateway::Inherited;
 
 /// The first socket that is passed on has this number, by the convention of systemd (`sd_listen_fds`).
 const FIRST: i32 = 3;
+
+/// A program that has not checked the configuration by then is not started.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
 
 /// How the program was started, and so how it is started again.
 #[derive(Debug)]
@@ -55,14 +59,20 @@ impl Upgrade {
         }
     }
 
-    /// Whether the program's file, as it is now, runs and takes the configuration, as that is now.
+    /// Whether the program's file, as it is now, runs and takes the configuration, as that is now. Ends what it started
+    /// when it is dropped.
     ///
     /// # Errors
-    /// What it says.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    /// What it says, or that it takes too long.
+    pub(crate) async fn check(&self) -> anyhow::Result<()> {
         let mut command = self.command()?;
         command.arg("check").args(&self.file).stdin(Stdio::null());
-        let checked = command.output().with_context(|| format!("{command:?} does not run"))?;
+        let mut check = tokio::process::Command::from(command);
+        let checked = tokio::time::timeout(CHECK_LIMIT, check.kill_on_drop(true).output()).await;
+        let command = check.as_std();
+        let checked = checked
+            .with_context(|| format!("{command:?} takes longer than {} s", CHECK_LIMIT.as_secs()))?
+            .with_context(|| format!("{command:?} does not run"))?;
         if !checked.status.success() {
             let said = String::from_utf8_lossy(&checked.stderr);
             bail!("{command:?} ends with {}: {}", checked.status, said.trim());
