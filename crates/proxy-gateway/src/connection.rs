@@ -200,10 +200,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
         let kept = match next {
             Next::Handshake(mut handshake) => {
                 handshake.line = line;
-                if worker.is_stopping() {
-                    // This task has taken the word already.
-                    mailbox.put(Stop::Shutdown);
-                }
                 // A task of its own, so that the session does not carry this one's memory along.
                 tokio::task::spawn_local(session::start::run(Rc::clone(&worker), client, mailbox, handshake));
                 return;

@@ -111,7 +111,7 @@ impl Shared {
         };
         let limit = self.config.response_timeout.min(LIMIT);
         let target = &self.nodes[usize::from(node.0)];
-        let answer = ask::get(target, Arc::clone(&conversation.traffic), path, limit).await?;
+        let answer = ask::get_list(target, Arc::clone(&conversation.traffic), path, limit).await?;
         match answer.status {
             200 => {}
             401 | 403 => return Err(FailureKind::Password),

@@ -21,7 +21,7 @@ use proxy_core::placement::pings::Measured;
 use proxy_core::placement::{self, Choice, NoNode, VoicePings, Want, Wanted};
 use proxy_core::pool::{LinkKey, NodeId, Pool, PoolSnapshot};
 use proxy_core::session::machine::NodeChange;
-use proxy_core::session::migration::{Migration, MigrationBudget};
+use proxy_core::session::migration::{Migration, MigrationBudget, MoveOutcome};
 use proxy_core::session::orphans::{Orphan, Orphans};
 use tokio::sync::mpsc;
 
@@ -201,6 +201,12 @@ impl Shared {
         })
     }
 
+    /// As [`send`](Self::send), but waits while the worker's inbox is full.
+    pub(crate) async fn send_in_turn(&self, worker: usize, message: WorkerMessage) {
+        // A worker that is gone has no sessions.
+        self.workers[worker].send(message).await.ok();
+    }
+
     /// The client side's figures of this moment, all views from one reading.
     pub fn client_usage(&self) -> ClientUsage {
         let mut usage = ClientUsage::default();
@@ -335,17 +341,27 @@ impl Shared {
     /// A move is over.
     pub(crate) fn migrated(&self, entry: &SessionEntry, migration: &Migration) {
         let name = |node: NodeId| &*self.nodes[usize::from(node.0)].name;
-        tracing::info!(
-            session = %entry.id,
-            guild = migration.guild.0,
-            from = name(migration.from),
-            to = migration.to.map(name),
-            reason = migration.reason.name(),
-            outcome = migration.outcome.name(),
-            took_ms = migration.took.as_millis(),
-            tries = migration.tries,
-            "player moved"
-        );
+        macro_rules! say {
+            ($level:ident, $what:literal) => {
+                tracing::$level!(
+                    session = %entry.id,
+                    guild = migration.guild.0,
+                    from = name(migration.from),
+                    to = migration.to.map(name),
+                    reason = migration.reason.name(),
+                    outcome = migration.outcome.name(),
+                    took_ms = migration.took.as_millis(),
+                    tries = migration.tries,
+                    $what
+                )
+            };
+        }
+        match migration.outcome {
+            MoveOutcome::Moved => say!(info, "player moved"),
+            MoveOutcome::Stayed => say!(info, "player stayed"),
+            MoveOutcome::Failed => say!(warn, "player lost"),
+            MoveOutcome::Dropped => say!(debug, "player's move dropped"),
+        }
         self.moves.note(&entry.id, migration);
     }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::pool::NodeId;
-use proxy_core::session::Needs;
 use proxy_core::session::machine::{Input, Look, NodeChange, Placed};
 use proxy_core::session::migration::MoveRefused;
+use proxy_core::session::{LinkId, Needs};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::keeper;
@@ -76,6 +76,8 @@ pub(crate) enum Ask {
     Opened(Box<Opened>),
     /// A node with players of this worker's sessions answers nothing any more.
     NodeSilent(NodeId),
+    /// The node of a link that was resumed does not list its players.
+    Unlisted(LinkId),
     /// The version of an undecided socket became known.
     Bind(Class),
     /// The proxy shuts down.
@@ -326,6 +328,12 @@ impl Worker {
         self.pass(session, ask);
     }
 
+    /// As [`ask`](Self::ask) for a session of this worker, behind all that other workers have passed to it by now.
+    pub(crate) async fn ask_in_turn(&self, session: &SessionEntry, ask: Ask) {
+        let message = WorkerMessage::Session(session.id.clone(), ask);
+        self.shared.send_in_turn(session.worker, message).await;
+    }
+
     /// Hands a client that came back to its session, wherever it lives.
     pub(crate) fn resume(self: &Rc<Self>, session: &SessionEntry, returning: Box<Returning>) {
         if let Some(Ask::Resume(returning)) = self.pass(session, Ask::Resume(returning)) {
@@ -402,9 +410,8 @@ impl Worker {
                     }
                 }
                 WorkerMessage::CleanUp(node) => {
-                    for orphan in self.shared.take_orphans(node) {
-                        errands::clean_up(&self, orphan);
-                    }
+                    let orphans = self.shared.take_orphans(node);
+                    errands::clean_up(&self, orphans);
                 }
                 WorkerMessage::Shutdown => {
                     self.stopping.set(true);

@@ -88,6 +88,8 @@ pub struct Machine {
     nodeless: Option<Nodeless>,
     /// The wake-up that was asked for last.
     wake: Option<Instant>,
+    /// Messages and bytes that waited for the absent client when the session ended.
+    unread: (u32, u32),
     /// Where requests go has changed since it was published.
     changed: bool,
 }
@@ -161,6 +163,7 @@ impl Machine {
             next_ticket: 0,
             nodeless: None,
             wake: None,
+            unread: (0, 0),
             changed: false,
         }
     }
@@ -433,6 +436,11 @@ impl Machine {
             Phase::Parked { queue, .. } => Some(queue),
             _ => None,
         }
+    }
+
+    /// How many messages, and bytes of them, waited for the absent client when the session ended.
+    pub fn unread(&self) -> (u32, u32) {
+        self.unread
     }
 
     /// When a parked session ends.

@@ -3,7 +3,7 @@
 //!
 //! Lavalink queues events and plugin messages without bound and one `stats` a minute. Here, events and plugin messages
 //! are never dropped (passing the bound ends the session instead, since a client that missed a `TrackEndEvent` waits
-//! for ever), and of `stats` only the newest is kept, where it came.
+//! for ever), and of `stats` only the newest that fits is kept, where it came, and only while nothing else needs the room.
 
 /// The bound of one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,43 +46,38 @@ struct Stats {
 }
 
 impl ResumeQueue {
-    /// Adds a message at the end.
+    /// Adds a message at the end, in place of `stats` when there is no room for both.
     ///
     /// # Errors
     /// A limit would be passed; the queue is unchanged.
     pub fn enqueue(&mut self, message: &[u8], limits: QueueLimits) -> Result<(), QueueFull> {
-        let (count, size) = self.with(message.len(), self.stats.as_ref());
-        if count > limits.messages as usize || size > limits.bytes as usize {
-            return Err(QueueFull);
+        if !self.has_room(message.len(), self.stats.as_ref(), limits) {
+            if !self.has_room(message.len(), None, limits) {
+                return Err(QueueFull);
+            }
+            self.stats = None;
         }
         self.bytes.extend_from_slice(message);
         self.ends.push(u32::try_from(self.bytes.len()).map_err(|_| QueueFull)?);
         Ok(())
     }
 
-    /// Adds a `stats` message at the end, in place of an earlier one.
-    ///
-    /// # Errors
-    /// A limit would be passed; the queue is unchanged.
-    pub fn enqueue_stats(&mut self, message: &[u8], limits: QueueLimits) -> Result<(), QueueFull> {
-        let (count, size) = self.with(message.len(), None);
-        if count > limits.messages as usize || size > limits.bytes as usize {
-            return Err(QueueFull);
+    /// Adds a `stats` message at the end, in place of an earlier one. Without room for it, it is dropped: the next one
+    /// says all that it said.
+    pub fn enqueue_stats(&mut self, message: &[u8], limits: QueueLimits) {
+        if self.has_room(message.len(), None, limits) {
+            self.stats = Some(Stats {
+                after: self.ends.len(),
+                message: message.into(),
+            });
         }
-        self.stats = Some(Stats {
-            after: self.ends.len(),
-            message: message.into(),
-        });
-        Ok(())
     }
 
-    /// Count and bytes with one more message and this `stats`.
-    fn with(&self, more: usize, stats: Option<&Stats>) -> (usize, usize) {
-        let stats_len = stats.map_or(0, |stats| stats.message.len());
-        (
-            self.ends.len() + usize::from(stats.is_some()) + 1,
-            self.bytes.len() + stats_len + more,
-        )
+    /// Whether one more message of `more` bytes fits beside this `stats`.
+    fn has_room(&self, more: usize, stats: Option<&Stats>, limits: QueueLimits) -> bool {
+        let count = self.ends.len() + usize::from(stats.is_some()) + 1;
+        let size = self.bytes.len() + stats.map_or(0, |stats| stats.message.len()) + more;
+        count <= limits.messages as usize && size <= limits.bytes as usize
     }
 
     /// All messages, oldest first.
@@ -144,13 +139,11 @@ mod tests {
             let mut queue = ResumeQueue::default();
             for message in *given {
                 let bytes = message.as_bytes();
-                let stats = message.starts_with('S');
-                if stats {
-                    queue.enqueue_stats(bytes, LIMITS)
+                if message.starts_with('S') {
+                    queue.enqueue_stats(bytes, LIMITS);
                 } else {
-                    queue.enqueue(bytes, LIMITS)
+                    queue.enqueue(bytes, LIMITS).unwrap();
                 }
-                .unwrap();
             }
             assert_eq!(texts(&queue), *expected, "{given:?}");
             assert_eq!(
@@ -164,15 +157,30 @@ mod tests {
     #[test]
     fn neither_bound_is_ever_passed_and_a_refusal_changes_nothing() {
         let mut queue = ResumeQueue::default();
-        queue.enqueue_stats(b"S1", LIMITS).unwrap();
+        queue.enqueue_stats(b"S1", LIMITS);
         queue.enqueue(&[b'x'; 15], LIMITS).unwrap();
-        assert_eq!(queue.enqueue(b"abcd", LIMITS), Err(QueueFull), "21 bytes");
-        assert_eq!(queue.enqueue_stats(b"S23456", LIMITS), Err(QueueFull), "21 bytes");
+        assert_eq!(queue.enqueue(b"abcdef", LIMITS), Err(QueueFull), "21 bytes");
         assert_eq!((queue.len(), queue.bytes()), (2, 17));
-        queue.enqueue(b"a", LIMITS).unwrap();
-        queue.enqueue(b"b", LIMITS).unwrap();
+        for message in ["a", "b", ""] {
+            queue.enqueue(message.as_bytes(), LIMITS).unwrap();
+        }
         assert_eq!(queue.enqueue(b"", LIMITS), Err(QueueFull), "five messages");
-        queue.enqueue_stats(b"S2", LIMITS).unwrap();
-        assert_eq!(queue.len(), 4);
+        assert_eq!(texts(&queue), ["xxxxxxxxxxxxxxx", "a", "b", ""]);
+    }
+
+    #[test]
+    fn stats_take_only_room_that_nothing_else_needs() {
+        let mut queue = ResumeQueue::default();
+        queue.enqueue(&[b'x'; 15], LIMITS).unwrap();
+        queue.enqueue_stats(b"S1", LIMITS);
+        queue.enqueue_stats(b"S23456", LIMITS);
+        assert_eq!(texts(&queue), ["xxxxxxxxxxxxxxx", "S1"], "21 bytes");
+        queue.enqueue(b"abcd", LIMITS).unwrap();
+        assert_eq!(texts(&queue), ["xxxxxxxxxxxxxxx", "abcd"], "also 21 bytes");
+        queue.enqueue(b"", LIMITS).unwrap();
+        queue.enqueue_stats(b"S", LIMITS);
+        queue.enqueue(b"", LIMITS).unwrap();
+        queue.enqueue_stats(b"", LIMITS);
+        assert_eq!(texts(&queue), ["xxxxxxxxxxxxxxx", "abcd", "", ""], "five messages");
     }
 }

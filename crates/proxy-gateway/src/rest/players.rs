@@ -34,7 +34,7 @@ pub(crate) async fn merged(
             tokio::task::spawn_local(async move {
                 let pool = worker.pool(link.node);
                 let path = format!("/v4/sessions/{}/players", link.node_session);
-                let answer = ask::get(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await;
+                let answer = ask::get_list(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await;
                 let list = answer.ok().filter(|answer| answer.status == 200);
                 if list.is_none() {
                     worker.shared.refusals.count_left_out();

@@ -1,6 +1,7 @@
 //! What a session has done for it while it goes on: opening links, asking nodes, making players elsewhere, leaving
 //! nodes. Each errand is a task of its own that ends by telling the session; when that is over by then, nobody minds.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,8 +30,15 @@ const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 const SHORT_LIMIT: Duration = Duration::from_secs(5);
 /// Between two tries to have a node keep a session.
 const KEEP_AGAIN: Duration = Duration::from_secs(2);
-/// Between two tries to list a node's players.
-const LIST_AGAIN: Duration = Duration::from_millis(300);
+/// How long a node may take to list its players: they may be thousands.
+const LIST_LIMIT: Duration = Duration::from_secs(10);
+/// Before a request that failed is repeated, at first and at last.
+const AGAIN: Duration = Duration::from_millis(300);
+const AGAIN_AT_LAST: Duration = Duration::from_secs(5);
+/// A node that has not listed its players for so long is gone on without.
+const LIST_FOR: Duration = Duration::from_secs(30);
+/// So many sessions that were left are cleaned up at a time on one node.
+const CLEAN_UPS: usize = 4;
 /// How often it is looked whether a guild is quiet, and for how long at most: a client that never pauses must not keep a
 /// player on a node that is to be emptied.
 const QUIET_LOOK: Duration = Duration::from_millis(5);
@@ -126,8 +134,25 @@ async fn request(
     limit: Duration,
 ) -> Result<NodeAnswer, FailureKind> {
     let pool = worker.pool(node);
-    let send = Send { method, path, body };
+    let send = Send {
+        method,
+        path,
+        body,
+        longest: ask::LONGEST,
+    };
     ask::send(&pool.node, Arc::clone(&pool.ledger.rest), send, limit).await
+}
+
+/// Asks a node for all players of one of its sessions.
+async fn get_players(
+    worker: &Worker,
+    node: NodeId,
+    node_session: &NodeSessionId,
+    limit: Duration,
+) -> Result<NodeAnswer, FailureKind> {
+    let pool = worker.pool(node);
+    let path = players_path(node_session);
+    ask::get_list(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await
 }
 
 fn players_path(node_session: &NodeSessionId) -> String {
@@ -175,37 +200,49 @@ pub(crate) fn leave(worker: &Rc<Worker>, link: Box<LinkSide>) {
     let worker = Rc::clone(worker);
     spawn(&Rc::clone(&worker), async move {
         let (node, node_session) = (link.node, link.node_session.clone());
-        if !forget(&worker, node, &node_session).await {
+        if forget(&worker, node, &node_session).await != Some(200) {
             worker.shared.abandon(node, node_session);
         }
         drop(link);
     });
 }
 
-/// Tells a node to keep a session no longer than its socket; whether it took that.
-async fn forget(worker: &Worker, node: NodeId, node_session: &NodeSessionId) -> bool {
+/// Tells a node to keep a session no longer than its socket; the status of its answer, 200 when it took that.
+async fn forget(worker: &Worker, node: NodeId, node_session: &NodeSessionId) -> Option<u16> {
     let path = format!("/v4/sessions/{node_session}");
     let body = Some((JSON, &br#"{"resuming":false}"#[..]));
     let told = request(worker, node, "PATCH", &path, body, SHORT_LIMIT).await;
-    told.is_ok_and(|answer| answer.status == 200)
+    told.ok().map(|answer| answer.status)
 }
 
-/// Lists a link's players until the node answers or the link is gone.
+/// Lists a link's players until the node answers, the link is gone, or it took too long.
 pub(crate) fn list_players(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, link: LinkId) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     spawn(&Rc::clone(&worker), async move {
+        let (until, mut pause) = (Instant::now() + LIST_FOR, AGAIN);
         while let Some(route) = entry.link(link) {
-            let path = players_path(&route.node_session);
             let asked = Instant::now();
-            match request(&worker, route.node, "GET", &path, None, SHORT_LIMIT).await {
-                Ok(answer) if answer.status == 200 => {
+            match get_players(&worker, route.node, &route.node_session, LIST_LIMIT).await {
+                Ok(answer) if answer.status == 200 && is_list(&answer.body) => {
                     let body = answer.body.into();
                     return tell(&worker, &entry, Input::Players { link, asked, body });
                 }
-                _ => sleep(LIST_AGAIN).await,
+                _ if Instant::now() >= until => return worker.ask(&entry, Ask::Unlisted(link)),
+                _ => pause = wait(pause).await,
             }
         }
     });
+}
+
+/// The session's machine leaves alone what is no list, and would wait for another.
+fn is_list(body: &[u8]) -> bool {
+    serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(body).is_ok()
+}
+
+/// Waits before a request is repeated; returns the next pause.
+async fn wait(pause: Duration) -> Duration {
+    sleep(pause).await;
+    (pause * 2).min(AGAIN_AT_LAST)
 }
 
 /// Asks a link's node for one player. An answer that says nothing of it leaves the doubt.
@@ -239,7 +276,10 @@ pub(crate) fn await_quiet(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild:
         while !entry.is_quiet(guild) && Instant::now() < until {
             sleep(QUIET_LOOK).await;
         }
-        tell(&worker, &entry, Input::Quiet(guild));
+        // Behind what another worker said of the guild's last update before the update counted as done.
+        worker
+            .ask_in_turn(&entry, Ask::Tell(Box::new(Input::Quiet(guild))))
+            .await;
     });
 }
 
@@ -302,60 +342,81 @@ async fn restore_on(worker: &Worker, entry: &SessionEntry, route: &Route, restor
 pub(crate) fn destroy_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId, link: LinkId) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     spawn(&Rc::clone(&worker), async move {
+        let mut pause = AGAIN;
         while let Some(route) = entry.link(link) {
             let path = format!("{}/{}", players_path(&route.node_session), guild.0);
             let answer = request(&worker, route.node, "DELETE", &path, None, SHORT_LIMIT).await;
             if answer.is_ok_and(|answer| answer.status == 204) {
                 break;
             }
-            sleep(LIST_AGAIN).await;
+            pause = wait(pause).await;
         }
         tell(&worker, &entry, Input::Destroyed { guild, link });
     });
 }
 
-/// Ends a node session that was left without a word: one that the node believes to be connected still, or one that it
-/// has parked.
-pub(crate) fn clean_up(worker: &Rc<Worker>, orphan: Orphan) {
-    let worker = Rc::clone(worker);
-    spawn(&Rc::clone(&worker), async move {
-        let name = Arc::clone(&worker.pool(orphan.node).node.name);
-        if try_clean_up(&worker, &orphan).await.is_ok() {
-            tracing::debug!(node = %name, session = %orphan.node_session, "a session that was left is cleaned up");
-        } else {
-            worker.shared.put_back(orphan);
-        }
-    });
+/// Ends node sessions that were left without a word, a few at a time: ones that the node believes to be connected still,
+/// and ones that it has parked. What does not succeed, or was not begun when the proxy stops, is put back.
+pub(crate) fn clean_up(worker: &Rc<Worker>, orphans: Vec<Orphan>) {
+    let at_a_time = orphans.len().min(CLEAN_UPS);
+    let orphans = Rc::new(RefCell::new(orphans));
+    for _ in 0..at_a_time {
+        let (worker, orphans) = (Rc::clone(worker), Rc::clone(&orphans));
+        spawn(&Rc::clone(&worker), async move {
+            let next = || orphans.borrow_mut().pop();
+            while let Some(orphan) = next() {
+                if !worker.is_stopping() && try_clean_up(&worker, &orphan).await {
+                    let name = Arc::clone(&worker.pool(orphan.node).node.name);
+                    tracing::debug!(node = %name, session = %orphan.node_session, "a session that was left is cleaned up");
+                } else {
+                    worker.shared.put_back(orphan);
+                }
+            }
+        });
+    }
 }
 
-async fn try_clean_up(worker: &Rc<Worker>, orphan: &Orphan) -> Result<(), LinkLoss> {
+/// Whether nothing is left of it.
+async fn try_clean_up(worker: &Rc<Worker>, orphan: &Orphan) -> bool {
     let (node, node_session) = (orphan.node, &orphan.node_session);
-    if forget(worker, node, node_session).await {
-        destroy_all(worker, node, node_session).await;
-        return Ok(());
+    match forget(worker, node, node_session).await {
+        Some(200) => destroy_all(worker, node, node_session).await,
+        // It is parked, or not there at all.
+        Some(404) => {
+            let fields = "User-Id: 1\r\n".to_owned();
+            let Ok(up) = dial_link(worker, node, fields, Some(node_session)).await else {
+                return false;
+            };
+            // Its own end comes with the socket's; a new session that the node opened instead goes the same way.
+            !up.resumed || forget(worker, node, node_session).await == Some(200)
+        }
+        _ => false,
     }
-    let up = dial_link(worker, node, "User-Id: 1\r\n".to_owned(), Some(node_session)).await?;
-    // Its own end comes with the socket's; a new session that the node opened instead goes the same way.
-    if up.resumed && !forget(worker, node, node_session).await {
-        return Err(LinkLoss::Broken);
-    }
-    Ok(())
 }
 
-async fn destroy_all(worker: &Worker, node: NodeId, node_session: &NodeSessionId) {
+/// Destroys all players of a node's session; whether none is left.
+async fn destroy_all(worker: &Worker, node: NodeId, node_session: &NodeSessionId) -> bool {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Player {
         guild_id: GuildId,
     }
-    let path = players_path(node_session);
-    let Ok(listed) = request(worker, node, "GET", &path, None, SHORT_LIMIT).await else {
-        return;
+    let players = match get_players(worker, node, node_session, LIST_LIMIT).await {
+        Ok(listed) if listed.status == 200 => serde_json::from_slice::<Vec<Player>>(&listed.body),
+        // It has ended meanwhile, and its players with it.
+        Ok(listed) => return listed.status == 404,
+        Err(_) => return false,
     };
-    for player in serde_json::from_slice::<Vec<Player>>(&listed.body).unwrap_or_default() {
+    let Ok(players) = players else { return false };
+    let path = players_path(node_session);
+    for player in players {
         let path = format!("{path}/{}", player.guild_id.0);
-        request(worker, node, "DELETE", &path, None, SHORT_LIMIT).await.ok();
+        let answer = request(worker, node, "DELETE", &path, None, SHORT_LIMIT).await;
+        if !answer.is_ok_and(|answer| matches!(answer.status, 204 | 404)) {
+            return false;
+        }
     }
+    true
 }
 
 /// Looks whether a silent node answers at all.

@@ -422,7 +422,7 @@ pub(crate) fn fetch_player_updates(worker: &Rc<Worker>, entry: &Arc<SessionEntry
         let path = format!("/v4/sessions/{}/players", route.node_session);
         let limit = worker.shared.config.response_timeout;
         let pool = worker.pool(route.node);
-        let Ok(answer) = ask::get(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await else {
+        let Ok(answer) = ask::get_list(&pool.node, Arc::clone(&pool.ledger.rest), &path, limit).await else {
             return;
         };
         for message in player_updates(&answer.body, |guild| entry.has_player_on(guild, link)) {

@@ -449,6 +449,7 @@ impl Session {
             Ask::Move { guild, to, reply } => _ = reply.send(self.move_player(guild, to)),
             Ask::Opened(opened) => self.link_opened(cx, *opened),
             Ask::NodeSilent(node) => self.node_silent(cx, node),
+            Ask::Unlisted(link) => self.unlisted(cx, link),
             Ask::Bind(_) => {}
             Ask::Shutdown if self.side.is_none() => self.shut_down(),
             // The connection is told too.
@@ -493,7 +494,7 @@ impl Session {
             self.note_close(CloseCause::HalfOpen);
             self.close_client(cx, 1000, "resumed by another socket");
             // Not parked for requests: its client is there, and those that are under way are its own.
-            self.leave_client(false);
+            self.leave_client(true);
         }
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
@@ -532,8 +533,6 @@ impl Session {
             self.side = self.returning.take();
             self.mail = u64::MAX;
             self.ready_at.clear();
-            // The end of the parking that is over now.
-            self.wake.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
             self.worker.shared.session_ledger.resumed(&self.entry);
             self.worker.shared.socket_opened(&self.caller, self.binding());
@@ -587,7 +586,8 @@ impl Session {
     fn check(&mut self, cx: &mut Context<'_>) {
         if self.side.as_ref().is_some_and(|side| side.unanswered) {
             self.note_close(CloseCause::HalfOpen);
-            self.client_lost(false);
+            // What lies between broke, and the client may be well.
+            self.client_lost(true);
         }
         self.check_links(cx);
     }
@@ -690,12 +690,16 @@ impl Session {
         if reason != EndReason::Shutdown || !self.is_kept() {
             self.worker.shared.keeping.forget(&self.entry);
         }
+        if reason == EndReason::QueueFull {
+            let (messages, bytes) = self.machine.unread();
+            tracing::warn!(session = %self.entry.id, messages, bytes, "a session ends: too much came for its absent client");
+        }
         tracing::debug!(session = %self.entry.id, reason = reason.name(), "session ended");
         self.worker.shared.session_ledger.ended(&self.entry, reason.name());
         self.worker.shared.directory.remove(&self.entry.id);
         self.worker.session_closed(&self.entry.id);
-        // A request that waits for it is decided on without it.
-        self.entry.changed.notify_waiters();
+        // A request that waits for it is decided on without it, and errands on its links end.
+        self.entry.set_routes(None, None);
         // Whoever asked for the session while it ended gets a new one.
         while let Some(ask) = self.asks.take() {
             if let Ask::Resume(returning) = ask {

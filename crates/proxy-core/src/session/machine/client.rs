@@ -83,7 +83,10 @@ impl Machine {
         if self.is_ended() {
             return;
         }
-        self.phase = Phase::Ended;
+        if let Phase::Parked { queue, .. } = std::mem::replace(&mut self.phase, Phase::Ended) {
+            let narrow = |count| u32::try_from(count).unwrap_or(u32::MAX);
+            self.unread = (narrow(queue.len()), narrow(queue.bytes()));
+        }
         for moving in std::mem::take(&mut self.moves) {
             self.finish(&moving, MoveOutcome::Dropped, cx);
         }

@@ -176,7 +176,8 @@ impl Machine {
         self.links.get(link).is_some_and(|link| link.has_lost(guild))
     }
 
-    /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends.
+    /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends,
+    /// unless it is a `stats`.
     pub fn enqueue(
         &mut self,
         envelope: &Envelope,
@@ -189,30 +190,17 @@ impl Machine {
         let Phase::Parked { queue, .. } = &mut self.phase else {
             return;
         };
-        let kept = match envelope.op {
-            Op::Stats => queue.enqueue_stats(message, limits),
-            _ => queue.enqueue(message, limits),
-        };
-        if kept.is_err() {
+        if envelope.op == Op::Stats {
+            queue.enqueue_stats(message, limits);
+        } else if queue.enqueue(message, limits).is_err() {
             self.end(EndReason::QueueFull, &mut Cx { now, env, effects });
         }
     }
 
-    /// Keeps the figures of all nodes for the absent client after [`Disposition::Aggregate`], as [`Self::enqueue`] keeps
-    /// other messages.
-    pub fn enqueue_stats(
-        &mut self,
-        message: &[u8],
-        now: Instant,
-        env: &mut dyn Surroundings,
-        effects: &mut Vec<Effect>,
-    ) {
-        let limits = self.settings.queue;
-        let Phase::Parked { queue, .. } = &mut self.phase else {
-            return;
-        };
-        if queue.enqueue_stats(message, limits).is_err() {
-            self.end(EndReason::QueueFull, &mut Cx { now, env, effects });
+    /// Keeps the figures of all nodes for the absent client after [`Disposition::Aggregate`], if there is room.
+    pub fn enqueue_stats(&mut self, message: &[u8]) {
+        if let Phase::Parked { queue, .. } = &mut self.phase {
+            queue.enqueue_stats(message, self.settings.queue);
         }
     }
 }

@@ -200,10 +200,7 @@ impl Session {
     fn send_figures(&mut self) {
         let stats = local::stats(&self.worker.shared, StatsForm::V4Message);
         if self.machine.is_parked() {
-            let (mut effects, now) = (Vec::new(), Instant::now());
-            let mut around = super::around(&self.worker, &self.entry);
-            self.machine.enqueue_stats(&stats, now, &mut around, &mut effects);
-            self.effects.extend(effects);
+            self.machine.enqueue_stats(&stats);
         } else {
             self.send_text(&stats);
         }
@@ -250,6 +247,27 @@ impl Session {
         links
             .into_iter()
             .for_each(|id| self.link_lost(cx, id, LinkLoss::Broken));
+    }
+
+    /// A node does not list the players of a link, however often it was asked. Where none are known they are found one by
+    /// one, as they speak. Otherwise the link is of no use: known players move, and what the node has is left for later.
+    pub(super) fn unlisted(&mut self, cx: &mut Context<'_>, id: LinkId) {
+        let Some(link) = self.links.iter().find(|link| link.id == id) else {
+            return;
+        };
+        let (node, node_session) = (link.node, link.node_session.clone());
+        let name = &self.worker.pool(node).node.name;
+        if self.machine.players().on(id) == 0 {
+            tracing::warn!(session = %self.entry.id, node = %name, "a node does not list its players, which are found as they speak");
+            return self.handle(Input::Players {
+                link: id,
+                asked: Instant::now(),
+                body: (*b"[]").into(),
+            });
+        }
+        tracing::warn!(session = %self.entry.id, node = %name, "a node does not list its players, and its link is given up");
+        self.worker.shared.abandon(node, node_session);
+        self.link_lost(cx, id, LinkLoss::Refused);
     }
 
     pub(super) fn link_lost(&mut self, cx: &mut Context<'_>, id: LinkId, why: LinkLoss) {

@@ -171,7 +171,20 @@ fn a_full_queue_ends_the_session_instead_of_losing_a_message() {
         story.event("5"),
         [close_link(Leave::Destroy), Effect::End(EndReason::QueueFull)]
     );
+    assert_eq!(story.machine.unread(), (4, 4));
     assert_eq!(story.at(1, Input::ClientBack), []);
+}
+
+#[test]
+fn figures_end_no_session_and_make_room_for_messages() {
+    let mut story = Story::parked();
+    story.machine.enqueue_stats(b"s");
+    for text in ["1", "2", "3", "4"] {
+        assert_eq!(story.event(text), []);
+        story.machine.enqueue_stats(b"s");
+    }
+    let queue: Vec<_> = story.machine.queue().unwrap().iter().collect();
+    assert_eq!(queue, [b"1", b"2", b"3", b"4"]);
 }
 
 #[test]
