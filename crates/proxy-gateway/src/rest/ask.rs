@@ -243,6 +243,7 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\nLavalink-Api-Version: 4\r\n";

@@ -282,7 +282,7 @@ async fn events_of_a_guild_keep_their_order_whatever_comes_from_other_nodes() {
         let messages = client.messages();
         let numbers = messages
             .iter()
-            .filter(|message| message["type"] == "X" && message["guildId"] == guild.to_string())
+            .filter(|message| message["type"] == "X" && message["guildId"] == guild.to_string().as_str())
             .map(|message| message["number"].as_u64().unwrap());
         let expected = (0..200).filter(|number| number % 3 == (guild as u64 - 1) % 3);
         assert!(numbers.eq(expected), "guild {guild}");
