@@ -103,7 +103,7 @@ test("a move that fails raises an alert, which is acknowledged", async ({ dashbo
   await open(page, "Nodes");
   await expect(page.getByRole("status", { name: "Drain" }).filter({ hasText: "No other node takes work" }).first()).toBeVisible();
   await open(page, "Alerts");
-  const alert = page.getByRole("listitem").filter({ hasText: "that were to leave it" }).first();
+  const alert = page.getByRole("listitem").filter({ hasText: "could not be left by" }).first();
   await expect(alert).toContainText("warning");
   await alert.getByRole("button", { name: /^Acknowledge/ }).click();
   await expect(alert).toContainText("acknowledged by admin");
