@@ -14,10 +14,17 @@ interface Fixtures {
   api: APIRequestContext;
 }
 
-export const test = base.extend<Fixtures, { stack: Stack }>({
+interface WorkerFixtures {
+  stack: Stack;
+  /** Sections of the proxy's configuration beside those that every run has. */
+  settings: string;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  settings: ["", { option: true, scope: "worker" }],
   stack: [
-    async ({}, use) => {
-      const stack = await Stack.start();
+    async ({ settings }, use) => {
+      const stack = await Stack.start(settings);
       await use(stack);
       await stack.stop();
     },

@@ -4,8 +4,8 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import type { Page } from "@playwright/test";
-import { expect, logIn, test as base } from "./fixtures";
-import { ADMIN_PASSWORD, BOTS, NODES, Stack } from "./stack";
+import { expect, logIn, test } from "./fixtures";
+import { ADMIN_PASSWORD, type Stack } from "./stack";
 
 const CONNECTIONS = Number(process.env.LOAD_CONNECTIONS ?? 10_000);
 const REQUESTS_PER_SECOND = 600;
@@ -16,17 +16,7 @@ const REQUEST = "GET /version HTTP/1.1\r\nHost: proxy\r\nAuthorization: default-
 const SPAN_MS = 20_000;
 const TICKS_PER_SECOND = 100;
 
-const test = base.extend<object, { stack: Stack }>({
-  stack: [
-    async ({}, use) => {
-      const limits = '[limits]\nconnections = 0\nconnections_per_ip = 0\n';
-      const stack = await Stack.start(NODES, BOTS, `${limits}\n`);
-      await use(stack);
-      await stack.stop();
-    },
-    { scope: "worker", timeout: 120_000 },
-  ],
-});
+test.use({ settings: "[limits]\nconnections = 0\nconnections_per_ip = 0\n" });
 
 /** Many connections that each send a request now and then. */
 class Crowd {

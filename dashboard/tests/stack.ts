@@ -140,12 +140,12 @@ export class Stack {
   /** `settings` are sections of the configuration beside those that every run has. */
   private constructor(private readonly settings: string) {}
 
-  static async start(nodes = NODES, bots = BOTS, settings = ""): Promise<Stack> {
+  static async start(settings = ""): Promise<Stack> {
     const stack = new Stack(settings);
     try {
-      for (const node of nodes) await stack.startNode(node, "0");
+      for (const node of NODES) await stack.startNode(node, "0");
       await stack.startProxy();
-      for (const bot of bots) await stack.startBots(bot);
+      for (const bot of BOTS) await stack.startBots(bot);
     } catch (error) {
       await stack.stop();
       throw error;
