@@ -29,7 +29,7 @@ use crate::worker::{Mailbox, Stop, Worker};
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 /// When the proxy stops, a client that has just connected, or is about to send the rest of a request, has this long.
-const LAST_CHANCE: Duration = Duration::from_secs(1);
+pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// Tells a client that asked with `Expect` to send its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -187,9 +187,14 @@ pub(crate) enum Piece {
 }
 
 /// Serves a connection until it ends or becomes a WebSocket.
-pub(crate) async fn serve(worker: Rc<Worker>, mut client: Client) {
+pub(crate) fn serve(worker: Rc<Worker>, client: Client) -> impl Future<Output = ()> {
+    // At once, so that a worker that stops does not overlook it.
+    let mailbox = worker.connection_opened(client.record.id);
+    serve_requests(worker, client, mailbox)
+}
+
+async fn serve_requests(worker: Rc<Worker>, mut client: Client, mailbox: Rc<Mailbox<Stop>>) {
     let id = client.record.id;
-    let mailbox = worker.connection_opened(id);
     client.deadline.set(worker.shared.config.header_timeout);
     // Since when the next request has been waiting for its session.
     let mut waiting: Option<Instant> = None;
@@ -368,8 +373,10 @@ fn poll_next(
     mailbox: &Mailbox<Stop>,
 ) -> Poll<Option<Decided>> {
     while let Poll::Ready(stop) = mailbox.poll_take(cx) {
-        if stop == Stop::Shutdown && (!client.served || !client.inbox.bytes.is_empty()) {
-            client.deadline.set(LAST_CHANCE);
+        if stop == Stop::Shutdown {
+            let waits = client.served && client.inbox.bytes.is_empty();
+            // Its next request may have come, and only not been read.
+            client.deadline.set(if waits { Duration::ZERO } else { LAST_CHANCE });
             continue;
         }
         client.record.ends(stop.into());
@@ -397,7 +404,11 @@ fn poll_next(
                 return Err(());
             }
             if inbox.bytes.is_empty() {
-                deadline.set(config.header_timeout);
+                deadline.set(if worker.is_stopping() {
+                    LAST_CHANCE
+                } else {
+                    config.header_timeout
+                });
                 return Ok(inbox.decide(worker, record, bytes));
             }
             let mut whole = std::mem::take(&mut inbox.bytes);

@@ -17,6 +17,7 @@ use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
 use tokio::time::timeout;
 
 use crate::session::directory::{SessionEntry, Settings};
+use crate::shared::Shared;
 use crate::worker::{Ask, Worker};
 
 /// A commit that takes longer is not waited for any more, nor are those after it until one succeeds.
@@ -201,6 +202,13 @@ pub(crate) fn commit(
         // Nobody waits for it any more, but how it ends tells whether the next may be waited for.
         tokio::task::spawn_local(async move { shared.keeping.note(&entry, commit.await) });
     })
+}
+
+/// Whether another run of the proxy takes the session up, if this one stops now.
+pub(crate) fn is_kept(shared: &Shared, entry: &SessionEntry) -> bool {
+    let Settings { resuming, timeout } = entry.settings();
+    let patience = shared.config.sessions.patience(resuming, timeout, true);
+    shared.keeping.is_on() && entry.misses() == 0 && !patience.is_zero()
 }
 
 /// Has the sessions of this worker kept that could not be kept before.

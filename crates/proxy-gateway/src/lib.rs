@@ -148,13 +148,18 @@ impl Gateway {
     pub fn shut_down(mut self) {
         // With them open, clients would still connect and never be answered.
         self.sockets.clear();
-        self.hand_over();
+        self.end(false);
     }
 
     /// As [`shut_down`](Self::shut_down), but the listening sockets stay open for another run: what connects meanwhile
-    /// waits in their backlog.
+    /// waits in their backlog. Handshakes and requests that are under way are answered first, and only then are sessions
+    /// let go, so that nobody is refused.
     pub fn hand_over(self) -> Vec<std::net::TcpListener> {
-        self.shared.stop();
+        self.end(true)
+    }
+
+    fn end(self, hand_over: bool) -> Vec<std::net::TcpListener> {
+        self.shared.stop(hand_over);
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker thread panicked");
@@ -270,5 +275,6 @@ async fn run_worker(
             () = worker.stop_requested() => break,
         }
     }
+    worker.answered().await;
     worker.drained().await;
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::{self, Client};
+use crate::connection::{self, Client, LAST_CHANCE};
 use crate::error::ProxyError;
 use crate::respond::{self, To};
 use crate::transport::Stream;
@@ -93,15 +93,22 @@ fn admit(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, tls: Option<&
         }
         Some(acceptor) => {
             let (worker, handshake) = (Rc::clone(worker), acceptor.accept(socket));
+            let arrival = worker.arrival();
             tokio::task::spawn_local(async move {
                 let limit = worker.shared.config.header_timeout;
-                match timeout(limit, handshake).await {
-                    Ok(Ok(stream)) => {
+                let shaken = tokio::select! {
+                    shaken = timeout(limit, handshake) => shaken.ok(),
+                    () = last_chance(&worker) => None,
+                };
+                match shaken {
+                    Some(Ok(stream)) => {
                         let client = Client::new(&worker, Stream::Served(Box::new(stream)), record);
-                        connection::serve(worker, client).await;
+                        let served = connection::serve(worker, client);
+                        drop(arrival);
+                        served.await;
                     }
                     failed => {
-                        tracing::debug!(connection = record.id, timed_out = failed.is_err(), "no TLS handshake");
+                        tracing::debug!(connection = record.id, timed_out = failed.is_none(), "no TLS handshake");
                         worker.shared.refusals.count(&ProxyError::TlsHandshake.answer());
                         record.ends(Ended::TlsHandshake);
                         worker.ledger.close(&record);
@@ -111,6 +118,12 @@ fn admit(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, tls: Option<&
             });
         }
     }
+}
+
+/// Returns when a worker that stops waits for a TLS handshake no longer.
+async fn last_chance(worker: &Worker) {
+    worker.stop_requested().await;
+    tokio::time::sleep(LAST_CHANCE).await;
 }
 
 /// Tells a client over the limits so, as far as that costs nothing, and lets it go.

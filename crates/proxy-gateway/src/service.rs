@@ -328,7 +328,8 @@ impl<'r> Request<'r> {
         if self.head.framing != Framing::None && self.head.framing != Framing::Length(0) {
             return Err(ProxyError::Upgrade("a handshake has no body").into());
         }
-        if self.shared.is_stopping() {
+        // Where another run goes on, the client resumes there what begins here.
+        if self.shared.is_stopping() && !self.shared.hands_over() {
             return Err(ProxyError::ShuttingDown.into());
         }
         let known = &self.head.known;

@@ -88,6 +88,12 @@ pub struct Shared {
     /// Whether any socket was opened on a bare `/v4` or `/v3`: without one, versioned paths need no memory.
     any_base: AtomicBool,
     stopping: AtomicBool,
+    /// Another run of the proxy goes on with the listening sockets.
+    handing_over: AtomicBool,
+    /// Workers that still have requests or handshakes to answer once another run is to go on.
+    unanswered_workers: AtomicUsize,
+    /// Clients that come back for their session, on the way from the worker of their connection to that of the session.
+    crossing: Arc<AtomicUsize>,
     /// Workers that still have connections or sessions once a shutdown began.
     busy_workers: AtomicUsize,
     workers: Vec<mpsc::Sender<WorkerMessage>>,
@@ -142,6 +148,9 @@ impl Shared {
             bindings: Mutex::new(Bindings::new(BindingSettings::default())),
             any_base: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            handing_over: AtomicBool::new(false),
+            unanswered_workers: AtomicUsize::new(threads),
+            crossing: Arc::default(),
             busy_workers: AtomicUsize::new(threads),
             workers,
             asked: Asked::default(),
@@ -170,13 +179,40 @@ impl Shared {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Tells every worker to stop. Blocks while an inbox is full: this message must not be lost.
-    pub(crate) fn stop(&self) {
+    /// It makes room for another run, which goes on with its listening sockets.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.handing_over.load(Ordering::Relaxed)
+    }
+
+    /// Tells every worker to stop, for good or for another run. Blocks while an inbox is full: this message must not be
+    /// lost.
+    pub(crate) fn stop(&self, hand_over: bool) {
+        self.handing_over.store(hand_over, Ordering::Relaxed);
         self.stopping.store(true, Ordering::Relaxed);
         for worker in &self.workers {
             // A worker that is gone has stopped.
             worker.blocking_send(WorkerMessage::Shutdown).ok();
         }
+    }
+
+    /// A worker has answered all that it was asked, or has something to answer again.
+    pub(crate) fn worker_answered(&self, all: bool) {
+        if all {
+            self.unanswered_workers.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.unanswered_workers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// No request and no handshake waits for its answer any more.
+    pub(crate) fn all_answered(&self) -> bool {
+        self.unanswered_workers.load(Ordering::Relaxed) == 0 && self.crossing.load(Ordering::Relaxed) == 0
+    }
+
+    /// A client's connection is about to be handed to its session, which may live with another worker.
+    pub(crate) fn cross(&self) -> Crossing {
+        self.crossing.fetch_add(1, Ordering::Relaxed);
+        Crossing(Arc::clone(&self.crossing))
     }
 
     /// A worker has nothing more to do, or has again.
@@ -548,6 +584,15 @@ impl Shared {
 
     pub(crate) fn release(&self, ip: IpAddr) {
         lock(&self.limits).release(ip);
+    }
+}
+
+/// A connection belongs to no worker while this is held.
+pub(crate) struct Crossing(Arc<AtomicUsize>);
+
+impl Drop for Crossing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

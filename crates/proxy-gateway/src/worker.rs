@@ -35,6 +35,9 @@ const SILENCE: Duration = Duration::from_millis(1500);
 /// How long it may take to say so.
 const CHECK_LIMIT: Duration = Duration::from_millis(1500);
 
+/// Requests and handshakes that are under way when another run is to go on have this long before sessions are let go. A
+/// node that takes longer to open a WebSocket is given up about as soon.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// How often a worker that stops looks whether all is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
@@ -171,6 +174,13 @@ struct Pauses {
     ticking: Cell<bool>,
 }
 
+/// A client connection, as its worker knows it.
+struct Connection {
+    mailbox: Rc<Mailbox<Stop>>,
+    /// Its handshake is over; before, it has something to be answered.
+    is_socket: bool,
+}
+
 /// See the module.
 pub(crate) struct Worker {
     pub(crate) id: usize,
@@ -178,21 +188,32 @@ pub(crate) struct Worker {
     pub(crate) ledger: Arc<ClientLedger>,
     /// By node id.
     pools: Vec<Rc<NodePool>>,
-    connections: RefCell<HashMap<u64, Rc<Mailbox<Stop>>>>,
+    connections: RefCell<HashMap<u64, Connection>>,
     sessions: RefCell<HashMap<SessionId, Rc<Mailbox<Ask>>>>,
     next_connection: Cell<u64>,
     stopping: Cell<bool>,
     stop: Notify,
+    /// Sessions were told to end.
+    let_go: Cell<bool>,
     pub(crate) rng: RefCell<fastrand::Rng>,
     hasher: RandomState,
     drawn: Cell<u64>,
     pauses: Pauses,
     /// Errands of sessions under way.
     errands: Rc<Cell<usize>>,
+    /// TLS handshakes under way.
+    arriving: Rc<Cell<usize>>,
 }
 
-/// An errand is under way while this is held.
+/// An errand, or a TLS handshake, is under way while this is held.
 pub(crate) struct Errand(Rc<Cell<usize>>);
+
+impl Errand {
+    fn begin(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
 
 impl Drop for Errand {
     fn drop(&mut self) {
@@ -218,18 +239,24 @@ impl Worker {
             next_connection: Cell::new(0),
             stopping: Cell::new(false),
             stop: Notify::new(),
+            let_go: Cell::new(false),
             rng: RefCell::new(fastrand::Rng::new()),
             hasher: RandomState::new(),
             drawn: Cell::new(0),
             pauses: Pauses::default(),
             errands: Rc::default(),
+            arriving: Rc::default(),
         }
     }
 
     /// An errand begins; a worker that stops waits for its end.
     pub(crate) fn errand(&self) -> Errand {
-        self.errands.set(self.errands.get() + 1);
-        Errand(Rc::clone(&self.errands))
+        Errand::begin(&self.errands)
+    }
+
+    /// A connection begins its TLS handshake; a worker that stops waits for its end.
+    pub(crate) fn arrival(&self) -> Errand {
+        Errand::begin(&self.arriving)
     }
 
     /// Checks the nodes that have players and say nothing.
@@ -283,8 +310,23 @@ impl Worker {
             // It was on its way (in a TLS handshake, or from another worker) when the others were told.
             mailbox.put(Stop::Shutdown);
         }
-        self.connections.borrow_mut().insert(id, Rc::clone(&mailbox));
+        let connection = Connection {
+            mailbox: Rc::clone(&mailbox),
+            is_socket: false,
+        };
+        self.connections.borrow_mut().insert(id, connection);
         mailbox
+    }
+
+    /// A connection's handshake is over: from now on it is a socket.
+    pub(crate) fn connection_upgraded(&self, id: u64) {
+        if let Some(connection) = self.connections.borrow_mut().get_mut(&id) {
+            connection.is_socket = true;
+            if self.let_go.get() {
+                // The others were told already.
+                connection.mailbox.put(Stop::Shutdown);
+            }
+        }
     }
 
     pub(crate) fn connection_closed(&self, id: u64) {
@@ -293,7 +335,61 @@ impl Worker {
 
     /// No connection and no session is there any more.
     fn is_idle(&self) -> bool {
-        self.connections.borrow().is_empty() && self.sessions.borrow().is_empty() && self.errands.get() == 0
+        self.connections.borrow().is_empty()
+            && self.sessions.borrow().is_empty()
+            && self.errands.get() == 0
+            && self.arriving.get() == 0
+    }
+
+    /// No request and no handshake waits for its answer.
+    fn is_answered(&self) -> bool {
+        self.arriving.get() == 0
+            && self
+                .connections
+                .borrow()
+                .values()
+                .all(|connection| connection.is_socket)
+    }
+
+    /// Before another run goes on: returns once every worker has answered what was under way, within a limit, and has
+    /// told its sessions to end. Workers wait for each other, since a request may be of another's session.
+    pub(crate) async fn answered(&self) {
+        if self.let_go.get() {
+            return;
+        }
+        let limit = ANSWER_LIMIT.min(self.shared.config.shutdown_timeout);
+        let limit = tokio::time::Instant::now() + limit;
+        let mut answered = false;
+        loop {
+            if self.is_answered() != answered {
+                answered = !answered;
+                self.shared.worker_answered(answered);
+            }
+            if self.shared.all_answered() || tokio::time::Instant::now() >= limit {
+                break;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        self.let_go();
+    }
+
+    /// Tells sessions, and all connections, to end.
+    fn let_go(&self) {
+        self.let_go.set(true);
+        let sessions = self.sessions.borrow();
+        sessions.values().for_each(|mailbox| mailbox.put(Ask::Shutdown));
+        self.tell_connections(|_| true);
+    }
+
+    fn tell_connections(&self, which: impl Fn(&Connection) -> bool) {
+        let connections = self.connections.borrow();
+        let told = connections.values().filter(|connection| which(connection));
+        told.for_each(|connection| connection.mailbox.put(Stop::Shutdown));
+    }
+
+    /// Sessions were told to end, and the next run takes them up.
+    pub(crate) fn has_handed_over(&self) -> bool {
+        self.let_go.get() && self.shared.hands_over()
     }
 
     /// Returns once no worker has connections or sessions any more, or after `server.shutdown_timeout`. They wait for
@@ -399,8 +495,8 @@ impl Worker {
             match message {
                 WorkerMessage::Session(id, ask) => self.deliver_here(&id, ask),
                 WorkerMessage::Disconnect(id) => {
-                    if let Some(mailbox) = self.connections.borrow().get(&id) {
-                        mailbox.put(Stop::Disconnect);
+                    if let Some(connection) = self.connections.borrow().get(&id) {
+                        connection.mailbox.put(Stop::Disconnect);
                     }
                 }
                 WorkerMessage::Node(node, change) => {
@@ -416,14 +512,12 @@ impl Worker {
                 WorkerMessage::Shutdown => {
                     self.stopping.set(true);
                     self.stop.notify_waiters();
-                    self.sessions
-                        .borrow()
-                        .values()
-                        .for_each(|mailbox| mailbox.put(Ask::Shutdown));
-                    self.connections
-                        .borrow()
-                        .values()
-                        .for_each(|mailbox| mailbox.put(Stop::Shutdown));
+                    if self.shared.hands_over() {
+                        // Sockets stay until the others have their answers: see `answered`.
+                        self.tell_connections(|connection| !connection.is_socket);
+                    } else {
+                        self.let_go();
+                    }
                 }
             }
         }

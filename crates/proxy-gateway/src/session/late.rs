@@ -42,16 +42,24 @@ pub(crate) async fn start(
 ) {
     let class = worker.shared.config.default_class;
     let answer = start::switching(class, &handshake.accept, false);
+    let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
+    // It may turn out to be v4, and by then its client knows the id.
+    let kept = KeptSession::of(&entry, Vec::new());
+    let kept = keeper::commit(&worker, &entry, Change::Session(kept));
     if start::write_switching(&worker, &mut client, &answer, &mut handshake, None)
         .await
         .is_err()
     {
+        worker.shared.keeping.forget(&entry);
         return worker.connection_closed(client.record.id);
     }
     worker.pause().await;
-    let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
+    if let Some(kept) = kept {
+        kept.await;
+    }
     let caller = handshake.caller(&client, user);
     client.record.set_session(&entry);
+    worker.connection_upgraded(client.record.id);
     let asks = worker.session_opened(entry.id.clone());
     worker.shared.undecided_opened(&caller, &entry);
     let mut waiting = Waiting {
@@ -62,8 +70,9 @@ pub(crate) async fn start(
         held: Vec::new(),
         op: false,
         begun: false,
+        left: false,
     };
-    let decided = poll_fn(|cx| waiting.poll(cx, &worker.shared)).await;
+    let decided = poll_fn(|cx| waiting.poll(cx, &worker)).await;
     worker.shared.undecided_closed(&caller, &waiting.entry);
     match decided {
         Decided::Class(class) => Box::pin(go_on(worker, waiting, handshake, user, caller, class)).await,
@@ -80,14 +89,20 @@ pub(crate) async fn start(
 }
 
 /// Ends a socket for a reason of the proxy's.
-async fn close(worker: &Rc<Worker>, waiting: Waiting, cause: CloseCause) {
+async fn close(worker: &Rc<Worker>, mut waiting: Waiting, cause: CloseCause) {
     worker.shared.refusals.count_close(cause);
     waiting.side.client.record.ends(cause.into());
+    if cause == CloseCause::Shutdown && keeper::is_kept(&worker.shared, &waiting.entry) {
+        waiting.left = true;
+    }
     let listens = !matches!(cause, CloseCause::SlowClient | CloseCause::HalfOpen);
     end(worker, waiting, listens.then(|| cause.code())).await;
 }
 
 async fn end(worker: &Rc<Worker>, mut waiting: Waiting, farewell: Option<(u16, &str)>) {
+    if !waiting.left {
+        worker.shared.keeping.forget(&waiting.entry);
+    }
     worker.shared.directory.remove(&waiting.entry.id);
     worker.session_closed(&waiting.entry.id);
     // A request that waits for this socket is decided on without it.
@@ -120,10 +135,6 @@ async fn go_on(
                     node,
                     node_session: node_session.clone(),
                 };
-                let kept = KeptSession::of(&waiting.entry, Vec::new());
-                if let Some(kept) = keeper::commit(&worker, &waiting.entry, Change::Session(kept)) {
-                    kept.await;
-                }
                 waiting.entry.set_route(Some(route));
                 let Waiting { side, entry, asks, .. } = waiting;
                 let base = handshake.base;
@@ -146,6 +157,8 @@ async fn go_on(
         Class::V3 | Class::V3Legacy => match tunnel::open(&worker, &handshake, class).await {
             Ok((node, socket)) => {
                 worker.session_closed(&waiting.entry.id);
+                // Another run cannot take it up.
+                worker.shared.keeping.forget(&waiting.entry);
                 worker.shared.socket_opened(&caller, tunnel::binding(&handshake, class));
                 let Waiting { side, entry, held, .. } = waiting;
                 if class == Class::V3Legacy {
@@ -184,6 +197,8 @@ struct Waiting {
     op: bool,
     /// The greeting went out, and what came along with the handshake was looked at.
     begun: bool,
+    /// It ends here, and another run of the proxy takes it up.
+    left: bool,
 }
 
 enum Decided {
@@ -197,14 +212,17 @@ enum Decided {
 }
 
 impl Waiting {
-    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<Decided> {
+    fn poll(&mut self, cx: &mut Context<'_>, worker: &Rc<Worker>) -> Poll<Decided> {
+        let shared = &worker.shared;
         let early = !std::mem::replace(&mut self.begun, true);
         if early {
             self.greet(cx, shared);
         }
         while let Poll::Ready(ask) = self.asks.poll_take(cx) {
-            if let Ask::Bind(class) = ask {
-                return Poll::Ready(Decided::Class(class));
+            match ask {
+                Ask::Bind(class) => return Poll::Ready(Decided::Class(class)),
+                Ask::KeepAgain => keeper::make_up(worker, &self.entry, Vec::new()),
+                _ => {}
             }
         }
         if let Poll::Ready(stop) = self.side.stop.poll_take(cx) {

@@ -29,6 +29,7 @@ use crate::error::{CloseCause, ProxyError};
 use crate::keeper::{self, Change, KeptSession};
 use crate::respond::{self, To};
 use crate::rest::ask;
+use crate::shared::Crossing;
 use crate::usage::Ended;
 use crate::worker::{Ask, Mailbox, Stop, Worker};
 
@@ -110,17 +111,27 @@ impl Handshake {
 pub(crate) struct Returning {
     pub(crate) client: Client,
     pub(crate) handshake: Box<Handshake>,
+    /// Held until a worker knows of the connection again.
+    pub(crate) crossing: Crossing,
 }
 
 impl Returning {
     /// The session ended, or another handshake was quicker, since this one asked for it: the client gets a new one,
     /// unless the proxy is shutting down.
     pub(crate) fn begin_anew(self, worker: &Rc<Worker>) {
-        let Self { client, mut handshake } = self;
-        handshake.session_id = None;
+        let Self {
+            client,
+            mut handshake,
+            crossing,
+        } = self;
         let stop = worker.connection_opened(client.record.id);
+        drop(crossing);
         let worker = Rc::clone(worker);
-        if worker.is_stopping() {
+        if worker.has_handed_over() {
+            return leave_to_next(&worker, &client, &mut handshake);
+        }
+        handshake.session_id = None;
+        if worker.is_stopping() && !worker.shared.hands_over() {
             let refused = async move { refuse(&worker, client, &ProxyError::ShuttingDown, &mut handshake).await };
             tokio::task::spawn_local(refused);
         } else {
@@ -153,8 +164,17 @@ async fn start_v4(
 ) {
     if let Some(entry) = resumable(&worker, &handshake, user) {
         // The session may live with another worker, which then owns the connection.
+        let crossing = worker.shared.cross();
         worker.connection_closed(client.record.id);
-        return worker.resume(&entry, Box::new(Returning { client, handshake }));
+        let returning = Returning {
+            client,
+            handshake,
+            crossing,
+        };
+        return worker.resume(&entry, Box::new(returning));
+    }
+    if handshake.session_id.is_some() && worker.has_handed_over() {
+        return leave_to_next(&worker, &client, &mut handshake);
     }
     let entry = Arc::new(SessionEntry::new(new_session(
         &worker,
@@ -213,6 +233,7 @@ fn register(
     }));
     worker.shared.directory.insert(Arc::clone(&entry));
     client.record.set_session(&entry);
+    worker.connection_upgraded(client.record.id);
     let asks = worker.session_opened(entry.id.clone());
     let side = Box::new(ClientSide::new(worker, client, stop));
     Begin {
@@ -226,6 +247,14 @@ fn register(
         node_session,
         ready_sent: false,
     }
+}
+
+/// The session that a client names is the next run's by now: without an answer the client tries again, and has its
+/// session there.
+fn leave_to_next(worker: &Worker, client: &Client, handshake: &mut Handshake) {
+    client.record.ends(Ended::Shutdown);
+    handshake.log(worker, client, Outcome::default());
+    worker.connection_closed(client.record.id);
 }
 
 /// The session that the client names, if it is the client's to resume: a parked one, or one whose socket is half open,

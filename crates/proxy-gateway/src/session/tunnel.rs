@@ -62,6 +62,7 @@ pub(crate) async fn start(
         return worker.connection_closed(client.record.id);
     }
     worker.pause().await;
+    worker.connection_upgraded(client.record.id);
     let side = Box::new(ClientSide::new(&worker, client, stop));
     run(
         worker,

@@ -476,15 +476,8 @@ impl Session {
 
     fn shut_down(&mut self) {
         self.note_close(CloseCause::Shutdown);
-        let keep = self.is_kept();
+        let keep = keeper::is_kept(&self.worker.shared, &self.entry);
         self.handle(Input::Shutdown { keep });
-    }
-
-    /// Whether another run of the proxy takes the session up.
-    fn is_kept(&self) -> bool {
-        let Settings { resuming, timeout } = self.entry.settings();
-        let patience = self.worker.shared.config.sessions.patience(resuming, timeout, true);
-        self.worker.shared.keeping.is_on() && self.entry.misses() == 0 && !patience.is_zero()
     }
 
     /// A client with this session's id has passed the handshake.
@@ -499,11 +492,16 @@ impl Session {
         if !self.machine.is_parked() || self.returning.is_some() {
             return returning.begin_anew(&self.worker);
         }
-        let start::Returning { client, mut handshake } = returning;
+        let start::Returning {
+            client,
+            mut handshake,
+            crossing,
+        } = returning;
         // It may come from elsewhere this time, and a session of an earlier run does not know from where at all.
         self.caller.ip = client.record.peer.ip();
         self.base = handshake.base;
         let stop = self.worker.connection_opened(client.record.id);
+        drop(crossing);
         let mut side = Box::new(ClientSide::new(&self.worker, client, stop));
         if side
             .out
@@ -531,6 +529,9 @@ impl Session {
         let mut busy = false;
         if self.returning.is_some() && self.ready_at.poll(cx).is_ready() {
             self.side = self.returning.take();
+            if let Some(side) = &self.side {
+                self.worker.connection_upgraded(side.client.record.id);
+            }
             self.mail = u64::MAX;
             self.ready_at.clear();
             self.entry.parked.store(false, Ordering::Relaxed);
@@ -687,7 +688,7 @@ impl Session {
 
     fn finish(&mut self) {
         let reason = self.ended.unwrap_or(EndReason::ClientGone);
-        if reason != EndReason::Shutdown || !self.is_kept() {
+        if reason != EndReason::Shutdown || !keeper::is_kept(&self.worker.shared, &self.entry) {
             self.worker.shared.keeping.forget(&self.entry);
         }
         if reason == EndReason::QueueFull {
@@ -707,7 +708,12 @@ impl Session {
             }
         }
         // A client whose 101 said that it resumes has to connect once more.
-        let farewell = ws::close_payload(CLOSE_NODE_LOST, &reason.to_string());
+        let farewell = match reason {
+            // It has its session there.
+            EndReason::Shutdown => CloseCause::Shutdown.code(),
+            _ => (CLOSE_NODE_LOST, &*reason.to_string()),
+        };
+        let farewell = ws::close_payload(farewell.0, farewell.1);
         for mut side in self.detach_client().into_iter().chain(self.returning.take()) {
             let mut frame = Vec::new();
             ws::write_frame(&mut frame, Opcode::Close, &farewell);

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proxy_gateway::keeper::{Change, Commit, Keeper};
+use proxy_testkit::client::Protocol;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::support::ProxyUnderTest;
@@ -59,6 +61,54 @@ impl Keeper for Disk {
             _ => {}
         }
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// A keeper that takes its time.
+#[derive(Debug)]
+struct SlowDisk {
+    asked: AtomicUsize,
+    done: Arc<Semaphore>,
+}
+
+impl Keeper for SlowDisk {
+    fn commit(&self, _: Change) -> Commit {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let done = Arc::clone(&self.done);
+        Box::pin(async move {
+            done.acquire().await.unwrap().forget();
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_client_is_ready_before_its_session_is_kept() {
+    let a = node().await;
+    for path in ["/v4/websocket", "/v4", "/v3"] {
+        let done = Arc::new(Semaphore::new(0));
+        let disk = Arc::new(SlowDisk {
+            asked: AtomicUsize::new(0),
+            done: Arc::clone(&done),
+        });
+        let keeper = Arc::clone(&disk);
+        let proxy = ProxyUnderTest::builder(&[&a])
+            .configure(|config| config.keeper = Some(keeper))
+            .start()
+            .await;
+        let client = TestClient::builder(Protocol::V4, &proxy.url(), PASSWORD, 1).socket_path(path);
+        let ready = tokio::spawn(async move { client.connect().await.unwrap() });
+        wait_until(SOON, || disk.asked.load(Ordering::SeqCst) == 1).await;
+        assert!(!ready.is_finished(), "{path}");
+        done.add_permits(100);
+        let client = ready.await.unwrap();
+        if path == "/v4/websocket" {
+            continue;
+        }
+        // Kept once, whatever it turns out to be, and forgotten when it is over.
+        client.disconnect().await;
+        wait_until(SOON, || proxy.shared().directory.is_empty()).await;
+        wait_until(SOON, || disk.asked.load(Ordering::SeqCst) == 2).await;
     }
 }
 

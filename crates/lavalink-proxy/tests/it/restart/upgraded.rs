@@ -3,12 +3,13 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use proxy_testkit::RawClient;
+use proxy_testkit::{Fault, RawClient};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::support::upgrade_head;
 
-/// Clients that connect, ask and go, one after the other, until they are told to stop.
+/// Clients that connect, ask or open a session, and go, one after the other, until they are told to stop.
 struct Crowd {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicUsize>,
@@ -16,15 +17,20 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn new(address: SocketAddr, count: usize) -> Self {
+    /// Of these clients some open sessions, and the others ask.
+    fn new(address: SocketAddr, count: usize, opening: usize) -> Self {
         let (stop, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut clients = JoinSet::new();
-        for _ in 0..count {
+        for number in 0..count {
             let (stop, served) = (Arc::clone(&stop), Arc::clone(&served));
             clients.spawn(async move {
                 let mut failures = Vec::new();
                 while !stop.load(Ordering::SeqCst) {
-                    match ask(address).await {
+                    let done = match number < opening {
+                        true => open(address, 1000 + number as u64).await,
+                        false => ask(address).await,
+                    };
+                    match done {
                         Ok(()) => _ = served.fetch_add(1, Ordering::SeqCst),
                         Err(failure) => failures.push(failure),
                     }
@@ -65,6 +71,13 @@ async fn ask(address: SocketAddr) -> Result<(), String> {
     }
 }
 
+/// Opens a session, which is only there when its `ready` has come.
+async fn open(address: SocketAddr, user: u64) -> Result<(), String> {
+    let client = TestClient::v4(&format!("http://{address}"), PASSWORD, user);
+    let opened = client.connect().await;
+    opened.map(drop).map_err(|error| format!("no session: {error}"))
+}
+
 #[tokio::test]
 async fn nobody_is_refused_while_one_run_follows_the_other_and_sessions_go_on() {
     let (a, b) = (node().await, node().await);
@@ -79,7 +92,11 @@ async fn nobody_is_refused_while_one_run_follows_the_other_and_sessions_go_on() 
         let user = threads as u64;
         let client = run.playing(user, &[user as i64]).await;
         wait_kept(&nodes).await;
-        let crowd = Crowd::new(address, 4);
+        for node in nodes {
+            // So that there is always a handshake that waits for its node.
+            node.fault_on("/v4/websocket", Fault::Delay(Duration::from_millis(150)), usize::MAX);
+        }
+        let crowd = Crowd::new(address, 6, 3);
         for _ in 0..3 {
             crowd.wait_served(20).await;
             run.program.signal("USR2");
@@ -91,9 +108,74 @@ async fn nobody_is_refused_while_one_run_follows_the_other_and_sessions_go_on() 
         }
         assert_eq!(crowd.end().await, Vec::<String>::new());
         assert_eq!(destroying(&nodes), 0);
+        nodes.iter().for_each(|node| node.clear_faults().unwrap());
         run.stop().await;
         assert!(RawClient::connect(address).await.is_err(), "nobody listens any more");
     }
+}
+
+#[tokio::test]
+async fn what_was_begun_is_answered_before_sessions_are_let_go() {
+    let a = node().await;
+    let place = Place::new(LONG_GRACE, &[&a]);
+    let mut run = place.run().await;
+    let address: SocketAddr = run.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let player = run.playing(1, &[1]).await;
+    wait_kept(&[&a]).await;
+    // Connections that the old run has accepted: it has answered on each.
+    let mut accepted = Vec::new();
+    for _ in 0..3 {
+        let mut client = RawClient::connect(address).await.unwrap();
+        let request = format!("GET /version HTTP/1.1\r\nHost: h\r\nAuthorization: {PASSWORD}\r\n\r\n");
+        client.write(request).await.unwrap();
+        assert_eq!(client.read_answer(SOON).await.status(), Some(200));
+        accepted.push(client);
+    }
+    let [mut idle, mut handshake, mut update] = <[RawClient; 3]>::try_from(accepted).unwrap();
+    // A handshake and an update of a player come in two halves, and another handshake waits for its node.
+    let lines = format!("Authorization: {PASSWORD}\r\nUser-Id: 2\r\nClient-Name: a/1\r\n");
+    handshake.write(upgrade_head("/v4/websocket", &lines)).await.unwrap();
+    let head = format!(
+        "PATCH /v4/sessions/{}/players/1 HTTP/1.1\r\nHost: h\r\nAuthorization: {PASSWORD}\r\n\
+         Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{{\"vol",
+        player.session_id()
+    );
+    update.write(head).await.unwrap();
+    a.clear_log();
+    a.fault_on("/v4/websocket", Fault::Delay(Duration::from_secs(1)), 1);
+    let url = run.url.clone();
+    let slow = tokio::spawn(async move { TestClient::v4(&url, PASSWORD, 3).connect().await.unwrap() });
+    wait_until(SOON, || {
+        a.requests().iter().any(|request| request.target == "/v4/websocket")
+    })
+    .await;
+    run.program.signal("USR2");
+    assert!(idle.read_to_end(SOON).await.1, "the old run accepts nothing more");
+    handshake.write("\r\n").await.unwrap();
+    update.write("ume\": 55}").await.unwrap();
+    assert_eq!(
+        update.read_answer(SOON).await.status(),
+        Some(200),
+        "its session is there still"
+    );
+    assert_eq!(a.find_player(1).unwrap().1["volume"], 55);
+    assert_eq!(handshake.read_answer(SOON).await.status(), Some(101));
+    let ready = handshake.read_until(b"\"op\":\"ready\"", SOON).await;
+    assert!(ready.is_some(), "what the node opened late is a session");
+    // The rest is the end of the socket, with 1001.
+    let (rest, closed) = handshake.read_to_end(SOON).await;
+    assert!(
+        closed && rest.windows(2).any(|code| code == 1001u16.to_be_bytes()),
+        "{rest:?}"
+    );
+    let slow = slow.await.unwrap();
+    assert_eq!(run.program.address().await, address);
+    for client in [&player, &slow] {
+        let ended = client.wait_ended(SOON).await;
+        assert!(matches!(ended, Some(Ended::Closed(1001, _))), "{ended:?}");
+        assert!(client.resume().await.unwrap(), "its session goes on");
+    }
+    wait_player(&player, 1).await;
 }
 
 #[tokio::test]
@@ -123,7 +205,7 @@ async fn with_a_socket_of_systemd_clients_wait_while_no_run_is_there() {
     let address = socket.local_addr().unwrap();
     place.config = place.config.replacen("127.0.0.1:0", &address.to_string(), 1);
     let start = || ProxyProgram::start_on(&socket, Arc::clone(&place.folder), &place.config);
-    let crowd = Crowd::new(address, 3);
+    let crowd = Crowd::new(address, 3, 0);
     for round in 0..3 {
         let mut program = start();
         assert_eq!(program.address().await, address);
