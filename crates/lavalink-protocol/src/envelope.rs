@@ -180,9 +180,8 @@ fn usual(payload: &[u8]) -> Option<Envelope> {
 
 /// The guild id that members of an object start with.
 fn leading_guild(members: &[u8]) -> Option<GuildId> {
-    let text = members.strip_prefix(br#""guildId":""#)?;
-    let end = text.iter().position(|byte| *byte == b'"')?;
-    GuildId::from_ascii(&text[..end])
+    let (guild, rest) = GuildId::leading(members.strip_prefix(br#""guildId":""#)?)?;
+    rest.starts_with(b"\"").then_some(guild)
 }
 
 /// The guild id that the members of an object end with, after others. In valid JSON unescaped quotes around a key and

@@ -116,25 +116,35 @@ impl PlayerUpdate {
     }
 }
 
-/// Position and voice connection out of a `playerUpdate`. The spelling that Lavalink itself uses, which is nearly every
-/// one, is read without parsing the rest.
-pub fn quick_position(payload: &[u8]) -> Option<(i64, bool)> {
-    usual_position(payload).or_else(|| {
-        let state = PlayerUpdate::read(payload).ok()?.state;
-        Some((state.position, state.connected))
-    })
+/// The state out of a `playerUpdate`. The spelling that Lavalink itself uses, which is nearly every one, is read without
+/// parsing the rest.
+pub fn quick_state(payload: &[u8]) -> Option<PlayerState> {
+    usual_state(payload).or_else(|| Some(PlayerUpdate::read(payload).ok()?.state))
 }
 
-fn usual_position(payload: &[u8]) -> Option<(i64, bool)> {
+fn usual_state(payload: &[u8]) -> Option<PlayerState> {
     let rest = payload.strip_prefix(br#"{"op":"playerUpdate","#)?;
     let rest = match rest.strip_prefix(br#""guildId":""#) {
         Some(rest) => digits(rest)?.1.strip_prefix(br#"","#)?,
         None => rest,
     };
-    let (_, rest) = digits(rest.strip_prefix(br#""state":{"time":"#)?)?;
+    let (time, rest) = digits(rest.strip_prefix(br#""state":{"time":"#)?)?;
     let (position, rest) = digits(rest.strip_prefix(br#","position":"#)?)?;
     let rest = rest.strip_prefix(br#","connected":"#)?;
-    Some((position, rest.starts_with(b"true")))
+    let (connected, rest) = match rest.strip_prefix(b"true") {
+        Some(rest) => (true, rest),
+        None => (false, rest.strip_prefix(b"false")?),
+    };
+    let (ping, rest) = match rest.strip_prefix(br#","ping":"#)? {
+        [b'-', b'1', rest @ ..] => (no_ping(), rest),
+        rest => digits(rest)?,
+    };
+    rest.starts_with(b"}").then_some(PlayerState {
+        time,
+        position,
+        connected,
+        ping,
+    })
 }
 
 fn digits(text: &[u8]) -> Option<(i64, &[u8])> {

@@ -4,12 +4,13 @@
 //! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
 //! as they came and read when they are needed, which for most players is never.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Instant;
 
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::{PlayerState, quick_position};
+use lavalink_protocol::message::{PlayerState, quick_state};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -133,6 +134,9 @@ pub struct Shadow {
     channel: Option<NonZeroU64>,
     /// What was written to plugin routes below the player.
     writes: Writes,
+    /// Discord's region of the answer's voice endpoint, once it was asked for: each ping that is learned from needs it.
+    /// Empty when there is none.
+    region: OnceCell<Box<str>>,
 }
 
 /// A Player object as it came: a secret, since it holds the voice token. That it is text shows when it is read.
@@ -335,6 +339,7 @@ impl Shadow {
             doubtful: false,
             channel: asked.channel,
             writes: Writes::default(),
+            region: OnceCell::new(),
         })
     }
 
@@ -373,6 +378,7 @@ impl Shadow {
         self.player = Shown(player);
         self.track = TrackSince::AsAnswered;
         self.told.clear();
+        self.region = OnceCell::new();
         (self.at, self.known, self.doubtful) = (now, now, false);
     }
 
@@ -390,7 +396,8 @@ impl Shadow {
 
     /// The position and whether the voice connection is open, as told last.
     fn told(&self) -> Option<(i64, bool)> {
-        (!self.told.is_empty()).then(|| quick_position(&self.told))?
+        let state = quick_state(&self.told)?;
+        Some((state.position, state.connected))
     }
 
     /// Takes a `TrackStartEvent`.
@@ -404,7 +411,7 @@ impl Shadow {
         self.track = TrackSince::Started(event.into());
         self.known = now;
         let started = format!(
-            r#"{{"op":"playerUpdate","state":{{"time":0,"position":{},"connected":{connected}}}}}"#,
+            r#"{{"op":"playerUpdate","state":{{"time":0,"position":{},"connected":{connected},"ping":-1}}}}"#,
             position.max(0)
         );
         self.told_update(started.as_bytes(), now);
@@ -495,6 +502,16 @@ impl Shadow {
             lacks_channel: voice.as_ref().is_some_and(Voice::lacks_channel) && self.channel.is_none(),
             endpoint: voice.map(|voice| voice.endpoint.into()),
         }
+    }
+
+    /// Discord's voice region that it plays to.
+    pub(crate) fn discord_region(&self) -> Option<&str> {
+        let read = || {
+            let voice = self.voice();
+            let region = voice.as_ref().and_then(|voice| region::of_discord(&voice.endpoint));
+            region.unwrap_or_default().into()
+        };
+        Some(&**self.region.get_or_init(read)).filter(|region| !region.is_empty())
     }
 
     /// Whether the track has played to its end by the clock: what a node did that cannot be asked.

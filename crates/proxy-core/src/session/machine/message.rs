@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use lavalink_protocol::envelope::{Envelope, EventKind, Op};
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::PlayerUpdate;
+use lavalink_protocol::message::quick_state;
 
 use super::{Cx, Effect, EndReason, Machine, Phase, PlacementMode};
-use crate::placement::region;
 use crate::pool::NodeId;
 use crate::session::links::LinkId;
 use crate::session::migration::Surroundings;
@@ -16,9 +15,9 @@ use crate::session::shadow::Shadow;
 /// Players that only a message told of, until the node is asked for them.
 const MAX_UNKNOWN: usize = 64;
 
-/// One player's voice ping is taken out of its `playerUpdate` so often, whichever comes next then: reading them all would
-/// cost more than it tells.
-const PING_EVERY: Duration = Duration::from_secs(5);
+/// One player's voice ping is taken out of its `playerUpdate` so often, whichever comes next then: all threads learn in one
+/// place, and routes on the Internet change in hours.
+const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// What the voice connection of a player measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +32,10 @@ pub struct VoicePing {
 
 #[cold]
 fn heard_ping(shadow: &Shadow, payload: &[u8]) -> Option<(Box<str>, u32)> {
-    let state = PlayerUpdate::read(payload).ok()?.state;
+    let state = quick_state(payload)?;
     // -1 while there is none.
     let ping = u32::try_from(state.ping).ok().filter(|_| state.connected)?;
-    let endpoint = shadow.needs().endpoint?;
-    Some((region::of_discord(&endpoint)?.into(), ping))
+    Some((shadow.discord_region()?.into(), ping))
 }
 
 /// What becomes of one message of a node.

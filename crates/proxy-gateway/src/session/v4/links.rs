@@ -167,7 +167,9 @@ impl Session {
         if let Some(side) = &self.side {
             side.client.record.traffic.messages_out.add(relayed.forwarded);
         }
-        self.effects.extend(relayed.effects);
+        if !relayed.effects.is_empty() {
+            self.effects.extend(relayed.effects);
+        }
         if let Some(stats) = relayed.stats {
             self.early_stats.clear();
             self.note_stats(index, &stats);

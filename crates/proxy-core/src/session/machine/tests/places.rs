@@ -239,14 +239,14 @@ fn one_voice_ping_is_taken_now_and_then() {
         None,
         "without a connection there is none"
     );
-    story.tick(5_000);
+    story.tick(30_000);
     assert_eq!(update(&mut story, true, 31), heard(31));
     assert_eq!(update(&mut story, true, 32), None, "not each");
-    story.tick(5_000);
+    story.tick(30_000);
     assert_eq!(update(&mut story, true, -1), None);
-    story.tick(5_000);
+    story.tick(30_000);
     assert_eq!(update(&mut story, true, 33), heard(33));
     story.acts(voice_told("127.0.0.1:443"));
-    story.tick(5_000);
+    story.tick(30_000);
     assert_eq!(update(&mut story, true, 34), None, "not Discord's");
 }
