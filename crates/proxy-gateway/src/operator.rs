@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use lavalink_protocol::detect::Class;
-use lavalink_protocol::id::GuildId;
+use lavalink_protocol::id::{GuildId, SessionId};
 use proxy_core::drain::Drain;
 use proxy_core::health::NodeState;
 use proxy_core::pool::NodeId;
@@ -19,6 +19,15 @@ use crate::worker::{Ask, WorkerMessage};
 
 /// A thread that does not answer within this is stuck.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// A move that an operator asked for and that has begun.
+#[derive(Debug)]
+pub struct BegunMove {
+    session: SessionId,
+    guild: GuildId,
+    /// The last move of any player that was over by then.
+    after: u64,
+}
 
 /// Why a player is not moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,32 +60,34 @@ impl Shared {
         Some(published(&entry))
     }
 
-    /// Moves one player, as an operator asks, to a node or to the best other one, and waits for what becomes of it for at
-    /// most `limit`. `None`: it goes on, and will be in [`moves`](Self::moves).
+    /// Begins to move one player, as an operator asks, to a node or to the best other one.
     ///
     /// # Errors
     /// See [`MoveError`].
-    pub async fn move_player(
-        &self,
-        session: &str,
-        guild: GuildId,
-        to: Option<NodeId>,
-        limit: Duration,
-    ) -> Result<Option<PastMove>, MoveError> {
+    pub async fn move_player(&self, session: &str, guild: GuildId, to: Option<NodeId>) -> Result<BegunMove, MoveError> {
         let entry = self.directory.get(session).ok_or(MoveError::NoSession)?;
         if entry.class() != Some(Class::V4) {
             return Err(MoveError::NotV4);
         }
         let (reply, answer) = oneshot::channel();
-        let before = self.moves.last();
         self.ask(&entry, Ask::Move { guild, to, reply });
         match tokio::time::timeout(ANSWER, answer).await {
-            Ok(Ok(begun)) => begun?,
+            Ok(Ok(begun)) => Ok(BegunMove {
+                session: entry.id.clone(),
+                guild,
+                after: begun?,
+            }),
             // It ended meanwhile.
-            Ok(Err(_)) if self.directory.get(session).is_none() => return Err(MoveError::NoSession),
-            Ok(Err(_)) | Err(_) => return Err(MoveError::NoAnswer),
+            Ok(Err(_)) if self.directory.get(session).is_none() => Err(MoveError::NoSession),
+            Ok(Err(_)) | Err(_) => Err(MoveError::NoAnswer),
         }
-        Ok(self.moves.wait(&entry.id, guild, before, limit).await)
+    }
+
+    /// Waits for what becomes of a move, for at most `limit`. `None`: it goes on, and will be in [`moves`](Self::moves).
+    pub async fn outcome(&self, begun: &BegunMove, limit: Duration) -> Option<PastMove> {
+        // A player has one move at a time, so the next of it that is over is this one.
+        let BegunMove { session, guild, after } = begun;
+        self.moves.wait(session, *guild, *after, limit).await
     }
 
     fn ask(&self, entry: &SessionEntry, ask: Ask) {

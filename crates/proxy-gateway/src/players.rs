@@ -34,8 +34,8 @@ pub enum PlayersError {
     /// Its version is not known yet, or its link to a node is just being opened.
     #[error("the session has no node at the moment")]
     NoNode,
-    /// Nodes before 3.7 do not tell.
-    #[error("nodes before Lavalink 3.7 do not tell their players")]
+    /// Its client makes its players by ops, and nodes that speak ops need not tell players over REST.
+    #[error("the client of this session speaks v3 ops: its players cannot be asked for")]
     Unsupported,
 }
 

@@ -72,8 +72,8 @@ pub(crate) enum Ask {
     Move {
         guild: GuildId,
         to: Option<NodeId>,
-        /// Whether it begins.
-        reply: oneshot::Sender<Result<(), MoveRefused>>,
+        /// Whether it begins, and the last move of any player that was over by then.
+        reply: oneshot::Sender<Result<u64, MoveRefused>>,
     },
     /// A link was opened, or could not be.
     Opened(Box<Opened>),

@@ -137,14 +137,14 @@ fn webhook(name: &str, kind: &str, receiver: &Receiver, more: &str) -> String {
     )
 }
 
-async fn admin(program: &mut ProxyProgram) -> Rest {
+pub(crate) async fn admin(program: &mut ProxyProgram) -> Rest {
     let line = program.wait_line("admin listener").await;
     let (_, url) = line.split_once("url=").unwrap();
     let login = format!("Basic {}", STANDARD.encode("admin:admin"));
     Rest::to(url.split_whitespace().next().unwrap(), Some(&login)).unwrap()
 }
 
-async fn post(admin: &Rest, path: &str) -> RestAnswer {
+pub(crate) async fn post(admin: &Rest, path: &str) -> RestAnswer {
     let request = http::Request::post(path).header("x-requested-with", "test");
     admin.send(request.body(Bytes::new()).unwrap()).await.unwrap()
 }

@@ -7,6 +7,7 @@
 
 mod access_log;
 mod alerts;
+mod audit;
 mod auth;
 mod counting;
 mod detection;

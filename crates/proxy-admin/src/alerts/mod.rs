@@ -116,7 +116,6 @@ impl Alerting {
 
     /// Sends a test message to every receiver, and says of each what came of it.
     pub(crate) async fn test(&self) -> Vec<(Arc<str>, Result<(), String>)> {
-        tracing::info!("a test of the alerts was asked for");
         let mut results = vec![("log".into(), Ok(()))];
         results.extend(self.deliveries.test().await);
         results

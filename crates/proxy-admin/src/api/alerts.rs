@@ -214,10 +214,14 @@ pub(crate) async fn acknowledge(
     post, path = "/alerts/test", tag = "alerts",
     responses((status = 200, description = "What came of it", body = Tested)),
 )]
-pub(crate) async fn test(State(app): State<Arc<App>>) -> Result<Json<Tested>, ApiError> {
+pub(crate) async fn test(
+    State(app): State<Arc<App>>,
+    Extension(access): Extension<Access>,
+) -> Result<Json<Tested>, ApiError> {
     let Some(alerting) = &app.alerting else {
         return Err(ApiError::NotFound("alerts are switched off"));
     };
+    tracing::info!(user = %access.user, "an operator tests the alerts");
     let result = |(target, outcome): (Arc<str>, Result<(), String>)| TestResult {
         target,
         ok: outcome.is_ok(),

@@ -236,11 +236,13 @@ pub(crate) async fn move_player(
         Ok(node.id)
     });
     let to = to.transpose()?;
+    let begun = app.shared.move_player(&id, guild, to).await.map_err(refuse)?;
+    // Said now: whoever asked may not wait for what becomes of it, which is said with all moves.
     let wanted = wish.to.as_deref().unwrap_or("(best)");
     tracing::info!(
         peer = %peer.0.0, user = %access.user, session = %id, guild = guild.0, to = wanted, "an operator moves a player"
     );
-    let past = app.shared.move_player(&id, guild, to, WAIT).await.map_err(refuse)?;
+    let past = app.shared.outcome(&begun, WAIT).await;
     let status = if past.is_some() {
         StatusCode::OK
     } else {

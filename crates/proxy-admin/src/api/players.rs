@@ -72,7 +72,12 @@ struct TrackView {
 /// without what it plays.
 #[utoipa::path(
     get, path = "/sessions/{id}/players", tag = "sessions", params(("id" = String, Path, description = "The session's id")),
-    responses((status = 200, description = "By guild", body = PlayerList)),
+    responses(
+        (status = 200, description = "By guild", body = PlayerList),
+        (status = 404, description = "There is no such session", body = crate::error::Refusal),
+        (status = 422, description = "Its client speaks v3 ops (`v3-legacy`): its players cannot be asked for", body = crate::error::Refusal),
+        (status = 503, description = "It has no node at the moment, or its node does not answer", body = crate::error::Refusal),
+    ),
 )]
 pub(crate) async fn players(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<PlayerList>, ApiError> {
     let look = app.shared.look_at(&id).await;
@@ -128,7 +133,9 @@ fn refuse(error: PlayersError) -> ApiError {
     match error {
         PlayersError::NoSession => ApiError::NotFound("there is no session of this id"),
         PlayersError::NoNode => ApiError::Unavailable("the session has no node at the moment"),
-        PlayersError::Unsupported => ApiError::Unavailable("nodes before Lavalink 3.7 do not tell their players"),
+        PlayersError::Unsupported => {
+            ApiError::Unprocessable("the client of this session speaks v3 ops: its players cannot be asked for")
+        }
     }
 }
 

@@ -208,12 +208,10 @@ async fn moves_are_counted_with_how_long_they_took() {
     let client = rig.client("alpha", 5).await;
     client.play(5, "http://example.org/a.mp3").await.unwrap();
     rig.until("/api/v1/overview", |overview| overview["players"] == 1).await;
-    let moved = rig
-        .gateway
-        .shared()
-        .move_player(&client.session_id(), GuildId(5), None, LIMIT)
-        .await;
-    let took = moved.unwrap().unwrap().migration.took.as_secs_f64();
+    let shared = rig.gateway.shared();
+    let begun = shared.move_player(&client.session_id(), GuildId(5), None).await;
+    let moved = shared.outcome(&begun.unwrap(), LIMIT).await.unwrap();
+    let took = moved.migration.took.as_secs_f64();
     let samples = parse(&scrape(&rig).await.text());
     let of_operator = |name: &str| {
         let its = samples.iter().filter(|sample| {

@@ -2,6 +2,8 @@
 
 use http::Method;
 use proxy_core::levels::Levels;
+use proxy_testkit::TestClient;
+use proxy_testkit::client::Protocol;
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
@@ -167,6 +169,22 @@ async fn usage_has_a_level_and_settings_explain_it() {
     );
     assert_eq!(settings["tenants"], json!(["alpha", "beta"]));
     assert_eq!(settings["levels"][1], json!({"name": "normal", "from": 100}));
+    client.disconnect().await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn players_of_a_client_that_speaks_ops_are_not_asked_for_and_that_is_said() {
+    let rig = Rig::start().await;
+    let client = TestClient::builder(Protocol::V3Ops, &rig.url(), "alpha", 1);
+    let client = client.connect().await.unwrap();
+    let list = rig.until("/api/v1/sessions", |list| list["matched"] == 1).await;
+    let row = &list["items"][0];
+    assert_eq!(row["version"], "v3-legacy", "{row}");
+    let path = format!("/api/v1/sessions/{}/players", row["id"].as_str().unwrap());
+    let refused = rig.get(&path).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("speaks v3 ops"), "{}", refused.text());
     client.disconnect().await;
     rig.stop().await;
 }

@@ -446,7 +446,11 @@ impl Session {
             }
             // So may an operator.
             Ask::Look(reply) => _ = reply.send(self.look()),
-            Ask::Move { guild, to, reply } => _ = reply.send(self.move_player(guild, to)),
+            Ask::Move { guild, to, reply } => {
+                // Moves that are over are told first, so that the next of this player is the one that begins here.
+                self.carry_out(cx);
+                reply.send(self.move_player(guild, to)).ok();
+            }
             Ask::Opened(opened) => self.link_opened(cx, *opened),
             Ask::NodeSilent(node) => self.node_silent(cx, node),
             Ask::Unlisted(link) => self.unlisted(cx, link),

@@ -1,5 +1,6 @@
 //! Moves that somebody asked for: drained nodes, and single players.
 
+use proxy_core::pool::NodeId;
 use proxy_core::session::migration::MoveRefused;
 use proxy_gateway::operator::MoveError;
 
@@ -63,8 +64,9 @@ async fn an_operator_moves_one_player() {
     let (held, other) = holder(&a, &b);
     let session = client.session_id();
     let guild = lavalink_protocol::id::GuildId(2);
-    let move_to = async |guild, to| proxy.shared().move_player(&session, guild, to, SOON).await;
-    let moved = move_to(guild, None).await.unwrap().unwrap();
+    let move_to = async |guild, to| proxy.shared().move_player(&session, guild, to).await;
+    let begun = move_to(guild, None).await.unwrap();
+    let moved = proxy.shared().outcome(&begun, SOON).await.unwrap();
     assert_eq!(moved.migration.outcome, MoveOutcome::Moved, "{moved:?}");
     let (there, nobody) = (moved.migration.to, lavalink_protocol::id::GuildId(77));
     assert_eq!(
@@ -87,10 +89,43 @@ async fn an_operator_moves_one_player() {
     })
     .await;
     assert_unnoticed(&client, 2);
-    let nowhere = proxy.shared().move_player("nosuchsession000", guild, None, SOON).await;
+    let nowhere = proxy.shared().move_player("nosuchsession000", guild, None).await;
     assert_eq!(nowhere.unwrap_err(), MoveError::NoSession);
     client.disconnect().await;
     wait_until(SOON, || a.sessions().is_empty() && b.sessions().is_empty()).await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_move_hears_of_that_one_and_of_no_other() {
+    let (a, b) = (node().await, node().await);
+    let proxy = ProxyUnderTest::start(&[&a, &b]).await;
+    let client = playing(&proxy, 1..2).await;
+    let (session, guild) = (client.session_id(), lavalink_protocol::id::GuildId(1));
+    let mut operators = tokio::task::JoinSet::new();
+    for number in 0..4u16 {
+        let (shared, session) = (Arc::clone(proxy.shared()), session.clone());
+        let wanted = Some(NodeId(number % 2));
+        operators.spawn(async move {
+            let mut moved = 0;
+            for _ in 0..300 {
+                match shared.move_player(&session, guild, wanted).await {
+                    Ok(begun) => {
+                        let migration = shared.outcome(&begun, SOON).await.unwrap().migration;
+                        // It stays while what it left on the wanted node is not gone yet.
+                        let own = migration.to == wanted || migration.to.is_none();
+                        assert!(own, "{wanted:?}: {migration:?}");
+                        moved += usize::from(migration.outcome == MoveOutcome::Moved);
+                    }
+                    Err(MoveError::Refused(_)) => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            moved
+        });
+    }
+    let moved: usize = operators.join_all().await.into_iter().sum();
+    assert!(moved > 0);
+    assert_unnoticed(&client, 1);
 }
 
 #[tokio::test]

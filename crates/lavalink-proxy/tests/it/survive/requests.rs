@@ -146,8 +146,9 @@ async fn requests_wait_while_their_player_moves() {
     let (held, other, proxy, client) = rig().await;
     other.fault_on("/v4/sessions/", Fault::Delay(Duration::from_secs(2)), 3);
     let (session, guild) = (client.session_id(), lavalink_protocol::id::GuildId(1));
-    let begun = proxy.shared().move_player(&session, guild, None, Duration::ZERO).await;
-    assert!(begun.unwrap().is_none(), "it is under way");
+    let begun = proxy.shared().move_player(&session, guild, None).await.unwrap();
+    let over = proxy.shared().outcome(&begun, Duration::ZERO).await;
+    assert!(over.is_none(), "it is under way");
     let answer = client.patch_player(1, &json!({"volume": 77})).await.unwrap();
     assert_eq!(answer.json()["volume"], 77);
     wait_until(SOON, || held.find_player(1).is_none()).await;
@@ -197,7 +198,7 @@ async fn the_players_of_all_nodes_are_one_list_and_a_node_that_does_not_tell_is_
     }
     let session = client.session_id();
     let guild = lavalink_protocol::id::GuildId(3);
-    proxy.shared().move_player(&session, guild, None, SOON).await.unwrap();
+    proxy.shared().move_player(&session, guild, None).await.unwrap();
     wait_playing(&other, 3..4).await;
     wait_until(SOON, || held.find_player(3).is_none()).await;
     let listed = |answer: RestAnswer| {

@@ -12,8 +12,8 @@ impl Session {
         self.machine.look()
     }
 
-    /// Begins to move a player, or says why not.
-    pub(super) fn move_player(&mut self, guild: GuildId, to: Option<NodeId>) -> Result<(), MoveRefused> {
+    /// Begins to move a player, or says why not. Returns the number of the last move that was over before.
+    pub(super) fn move_player(&mut self, guild: GuildId, to: Option<NodeId>) -> Result<u64, MoveRefused> {
         let around = around(&self.worker, &self.entry);
         if to.is_some_and(|node| !around.serves(node)) {
             return Err(MoveRefused::Unfit);
@@ -24,7 +24,8 @@ impl Session {
         if to.is_none() && !around.has_other(on.map(|link| link.node)) {
             return Err(MoveRefused::NoOtherNode);
         }
+        let before = self.worker.shared.moves.last();
         self.handle(Input::Move { guild, to });
-        Ok(())
+        Ok(before)
     }
 }
