@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::bench::install;
-use crate::workspace::{cargo, installed, program, root, run, target};
+use crate::workspace::{self, cargo, installed, program, root, run, target};
 
 /// The cargo profile, given on the command line so that revisions from before this tool can be built with it too.
 const PROFILE: [&str; 5] = [
@@ -44,7 +44,7 @@ pub(crate) fn cost(options: &[&str]) -> Result<()> {
     if !installed("valgrind") {
         install(&["valgrind"]);
     }
-    run(cargo(["build", "--package", "proxy-bench"]))?;
+    workspace::build(&["proxy-bench"])?;
     let mut command = Command::new(program("debug", "proxy-bench"));
     command.arg("cost").arg("--proxy").arg(build(&root(), "now", &[])?);
     match wanted.against {

@@ -8,10 +8,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::outcome::Outcome;
-use crate::workspace::{cargo, installed, root, run, target};
+use crate::workspace::{self, cargo, installed, root, run, target};
 
 /// What npm has installed is current as long as this file holds the same as the lock file.
 const STAMP: &str = "node_modules/.installed-from";
+
+/// The programs that the browser tests start.
+const PROGRAMS: [&str; 3] = ["lavalink-proxy", "sim-node", "sim-bots"];
 
 /// Installs what the build needs, if it changed, and builds into `dashboard/dist`.
 pub(crate) fn build() -> Result<()> {
@@ -45,7 +48,19 @@ pub(crate) fn types() -> Result<()> {
 /// Measures the proxy and the page beside many connections, with the optimised build.
 pub(crate) fn load() -> Result<()> {
     build()?;
-    build_programs(&["--release"])?;
+    // As it is released, not as it is tested.
+    let mut release = cargo([
+        "build",
+        "--release",
+        "--package",
+        "lavalink-proxy",
+        "--package",
+        "proxy-testkit",
+    ]);
+    for name in PROGRAMS {
+        release.args(["--bin", name]);
+    }
+    run(release)?;
     chromium().map_err(anyhow::Error::msg)?;
     let mut measure = npm(&["run", "--silent", "load"]);
     measure.env("LAVALINK_PROXY_BUILD", target().join("release"));
@@ -55,7 +70,7 @@ pub(crate) fn load() -> Result<()> {
 /// Takes the pictures of every view.
 pub(crate) fn screenshots() -> Result<()> {
     build()?;
-    build_programs(&[])?;
+    workspace::build(&PROGRAMS)?;
     chromium().map_err(anyhow::Error::msg)?;
     run(npm(&["run", "--silent", "screenshots"]))
 }
@@ -71,7 +86,7 @@ pub(crate) fn test(outcome: &mut Outcome) -> Result<()> {
         outcome.fail("dashboard: types");
     }
     counted(outcome, "specs", &["run", "--silent", "test"])?;
-    build_programs(&[])?;
+    workspace::build(&PROGRAMS)?;
     match chromium() {
         Ok(()) => counted(outcome, "browser tests", &["run", "--silent", "e2e"]),
         Err(reason) => {
@@ -117,16 +132,6 @@ fn count(line: &str, word: &str) -> usize {
     }
     let pair = words.windows(2).find(|pair| pair[1] == word);
     pair.and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
-}
-
-/// The programs that the browser tests start.
-fn build_programs(options: &[&str]) -> Result<()> {
-    let mut command = cargo(["build", "--package", "lavalink-proxy", "--package", "proxy-testkit"]);
-    command.args(options);
-    for name in ["lavalink-proxy", "sim-node", "sim-bots"] {
-        command.args(["--bin", name]);
-    }
-    run(command)
 }
 
 /// Sees to it that there is a Chromium, or says why there is none.

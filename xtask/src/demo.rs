@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::child::Running;
 use crate::dashboard;
 use crate::figures;
-use crate::workspace::{cargo, program, run, target};
+use crate::workspace::{build, program, target};
 
 /// What the demo's proxy expects of clients.
 const PASSWORD: &str = "youshallnotpass";
@@ -55,7 +55,7 @@ pub(crate) fn demo(options: &[&str]) -> Result<()> {
 
 fn simulated(time: Option<Duration>) -> Result<()> {
     dashboard::build_if_possible()?;
-    build(&["sim-node", "sim-bots"])?;
+    build(&["lavalink-proxy", "sim-node", "sim-bots"])?;
     let folder = folder()?;
     let mut nodes = Vec::new();
     let mut children = Vec::new();
@@ -169,7 +169,7 @@ fn wait_until_ready(admin: SocketAddr, children: &mut [Running]) -> Result<()> {
 
 /// The demo with a real Lavalink server is a program of the test kit, which knows how to install and start one.
 fn real_demo(options: &[&str]) -> Result<()> {
-    build(&["real-demo"])?;
+    build(&["lavalink-proxy", "real-demo"])?;
     let mut command = Command::new(program(BUILD, "real-demo"));
     command
         .arg("--proxy")
@@ -184,16 +184,6 @@ fn real_demo(options: &[&str]) -> Result<()> {
         bail!("the demo with a real Lavalink server failed ({status})");
     }
     Ok(())
-}
-
-/// Builds the proxy and programs of the test kit.
-fn build(programs: &[&str]) -> Result<()> {
-    let mut command = cargo(["build", "--package", "lavalink-proxy", "--package", "proxy-testkit"]);
-    command.args(["--bin", "lavalink-proxy"]);
-    for name in programs {
-        command.args(["--bin", name]);
-    }
-    run(command)
 }
 
 fn folder() -> Result<PathBuf> {

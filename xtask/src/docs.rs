@@ -1,11 +1,12 @@
 //! `cargo xtask docs`: writes the documents that are generated from the code, or says which are stale.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::dashboard;
-use crate::workspace::{cargo, root};
+use crate::workspace::{build, program, root};
 
 /// The documents, and what `lavalink-proxy generate` calls them.
 const DOCUMENTS: [(&str, &str); 3] = [
@@ -37,9 +38,11 @@ pub(crate) fn check() -> Result<()> {
 }
 
 fn generated() -> Result<Vec<(PathBuf, String)>> {
+    build(&["lavalink-proxy"])?;
     let text = |name| -> Result<String> {
-        let output = cargo(["run", "--quiet", "--package", "lavalink-proxy", "--", "generate", name])
-            .stderr(std::process::Stdio::inherit())
+        let output = Command::new(program("debug", "lavalink-proxy"))
+            .args(["generate", name])
+            .stderr(Stdio::inherit())
             .output()?;
         if !output.status.success() {
             bail!("`lavalink-proxy generate {name}` failed ({})", output.status);

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::dashboard;
 use crate::outcome::{Line, Outcome};
-use crate::workspace::{cargo, has_program, program, run, target};
+use crate::workspace::{build, cargo, has_program, program, run, target};
 
 /// Runs every test of the workspace.
 pub(crate) fn test() -> Result<()> {
@@ -39,7 +39,7 @@ fn install() -> Result<Result<()>> {
     if !has_program("proxy-testkit", "real-setup") {
         return Ok(Ok(()));
     }
-    run(cargo(["build", "--package", "proxy-testkit", "--bin", "real-setup"]))?;
+    build(&["real-setup"])?;
     let mut setup = std::process::Command::new(program("debug", "real-setup"))
         .spawn()
         .context("real-setup cannot be started")?;

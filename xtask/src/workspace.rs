@@ -49,6 +49,22 @@ pub(crate) fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
+/// Builds programs of the workspace in the dev profile, from the very dependencies that its tests are built from.
+pub(crate) fn build(programs: &[&str]) -> Result<()> {
+    run(build_command(programs))
+}
+
+/// Cargo settles the features of a dependency for all that it builds at a time. For some packages only, or without what
+/// examples and tests depend on, they would be others than in `cargo test --workspace`, and most of the dependencies
+/// would be compiled a second time.
+fn build_command(programs: &[&str]) -> Command {
+    let mut command = cargo(["build", "--workspace", "--examples"]);
+    for name in programs {
+        command.args(["--bin", name]);
+    }
+    command
+}
+
 /// Whether the workspace's test kit has a program of this name; they come from several hands.
 pub(crate) fn has_program(package: &str, name: &str) -> bool {
     let folder = root().join("crates").join(package).join("src/bin");
@@ -69,4 +85,62 @@ fn shown(command: &Command) -> String {
         .chain(command.get_args())
         .map(OsStr::to_string_lossy);
     words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What a cargo command compiles: packages and their parts, with features. Nothing is built for it.
+    fn compiled(mut command: Command) -> BTreeSet<String> {
+        // Cargo tells its plan to whoever may use unstable options, which change nothing else here.
+        command.args(["--unit-graph", "-Z", "unstable-options"]);
+        let output = command.env("RUSTC_BOOTSTRAP", "1").output().unwrap();
+        let graph: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        let units = graph["units"].as_array().unwrap().iter();
+        units
+            .map(|unit| {
+                let target = &unit["target"];
+                let parts = [
+                    &unit["pkg_id"],
+                    &target["name"],
+                    &target["kind"],
+                    &unit["mode"],
+                    &unit["platform"],
+                ];
+                format!("{} {}", parts.map(Value::to_string).join(" "), unit["features"])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn programs_are_built_from_what_the_tests_are_built_from() {
+        let tests = compiled(cargo(["test", "--workspace", "--no-run"]));
+        let programs = [
+            "lavalink-proxy",
+            "proxy-bench",
+            "real-demo",
+            "real-setup",
+            "sim-bots",
+            "sim-node",
+        ];
+        for name in programs {
+            let built = compiled(build_command(&[name]));
+            assert!(
+                built.iter().any(|unit| unit.contains(&format!("{name:?} [\"bin\"]"))),
+                "{name}"
+            );
+            let again: Vec<_> = built.difference(&tests).collect();
+            assert!(again.is_empty(), "compiled a second time for {name}: {again:#?}");
+        }
+        let alone = compiled(cargo(["build", "--package", "lavalink-proxy"]));
+        assert!(!alone.is_subset(&tests), "the way around is not needed any more");
+    }
 }
