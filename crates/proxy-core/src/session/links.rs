@@ -5,6 +5,7 @@ use std::time::Instant;
 use lavalink_protocol::id::{GuildId, NodeSessionId};
 
 use crate::pool::NodeId;
+use crate::session::shadow::TrackMark;
 
 /// A link's number within its session; never used again after the link closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,9 +34,21 @@ pub struct Link {
     /// Guilds whose players have moved away from it, and what was left of them there: what the link says of them until a
     /// moment later is the move's own doing.
     pub(crate) moved_away: Vec<(GuildId, Leftover)>,
-    /// Guilds whose players were destroyed before the start of a move's own was heard of.
-    pub(crate) late_starts: Vec<GuildId>,
+    /// Tracks that were stopped or replaced by a request before their start came.
+    pub(crate) late_starts: Vec<LateStart>,
 }
+
+/// The start of a track that nothing is known of any more when it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LateStart {
+    pub(crate) guild: GuildId,
+    pub(crate) track: TrackMark,
+    /// The client was told it already: it is a move's own.
+    pub(crate) told: bool,
+}
+
+/// So many are remembered; they come within a moment, or not at all.
+const MAX_LATE: usize = 256;
 
 /// What a player that moved away left on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +59,13 @@ pub(crate) enum Leftover {
     Destroying,
     /// It was destroyed then.
     Destroyed(Instant),
+}
+
+impl Leftover {
+    /// Nothing more can come of it.
+    fn is_over(self, now: Instant) -> bool {
+        matches!(self, Self::Destroyed(at) if now >= at + ECHO)
+    }
 }
 
 /// How long a message about a destroyed player may be on its way.
@@ -93,8 +113,10 @@ impl Link {
     }
 
     /// Whether what it says of a guild is about a player that has left it.
-    pub(crate) fn has_lost(&self, guild: GuildId) -> bool {
-        self.moved_away.iter().any(|(moved, _)| *moved == guild)
+    pub(crate) fn has_lost(&self, guild: GuildId, now: Instant) -> bool {
+        self.moved_away
+            .iter()
+            .any(|(moved, leftover)| *moved == guild && !leftover.is_over(now))
     }
 
     /// A guild's player has left it. Whether what it left there is to be destroyed now.
@@ -109,9 +131,29 @@ impl Link {
         leftover == Leftover::Destroying
     }
 
-    /// Whether the node may show a player that has left it, and that nobody has destroyed.
-    pub(crate) fn left_unheard(&self, guild: GuildId) -> bool {
-        self.moved_away.contains(&(guild, Leftover::Unheard))
+    /// A track is over for the client before its start came.
+    pub(crate) fn expect_start(&mut self, late: LateStart) {
+        if self.late_starts.len() >= MAX_LATE {
+            self.late_starts.remove(0);
+        }
+        self.late_starts.push(late);
+    }
+
+    /// The start of such a track comes, or its end without it.
+    pub(crate) fn take_late_start(&mut self, guild: GuildId, event: &[u8]) -> Option<LateStart> {
+        if self.late_starts.is_empty() {
+            return None;
+        }
+        let track = TrackMark::of_event(event)?;
+        let index = self
+            .late_starts
+            .iter()
+            .position(|late| (late.guild, late.track) == (guild, track))?;
+        let late = self.late_starts.remove(index);
+        if self.late_starts.is_empty() {
+            self.late_starts = Vec::new();
+        }
+        Some(late)
     }
 
     /// Its node has shown all that it has.
@@ -119,11 +161,25 @@ impl Link {
         self.moved_away.retain(|(_, leftover)| *leftover != Leftover::Unheard);
     }
 
+    /// Whether the node may show a player that has left it, and that nobody has destroyed.
+    pub(crate) fn left_unheard(&self, guild: GuildId) -> bool {
+        self.moved_away.contains(&(guild, Leftover::Unheard))
+    }
+
+    /// Its socket is lost: whether what was being destroyed there is gone shows when it is back.
+    pub(crate) fn doubt_destroyed(&mut self) {
+        for (_, leftover) in &mut self.moved_away {
+            if *leftover == Leftover::Destroying {
+                *leftover = Leftover::Unheard;
+            }
+        }
+    }
+
     /// What a player left there was destroyed.
     pub(crate) fn destroyed(&mut self, guild: GuildId, now: Instant) {
-        for (moved, leftover) in &mut self.moved_away {
-            if *moved == guild {
-                *leftover = Leftover::Destroyed(now);
+        for known in &mut self.moved_away {
+            if *known == (guild, Leftover::Destroying) {
+                known.1 = Leftover::Destroyed(now);
             }
         }
         self.forget_lost(now);
@@ -131,8 +187,7 @@ impl Link {
 
     /// Forgets players that left so long ago that nothing more can come of them.
     pub(crate) fn forget_lost(&mut self, now: Instant) {
-        self.moved_away
-            .retain(|(_, leftover)| !matches!(leftover, Leftover::Destroyed(at) if now >= *at + ECHO));
+        self.moved_away.retain(|(_, leftover)| !leftover.is_over(now));
     }
 
     /// Its socket is open.

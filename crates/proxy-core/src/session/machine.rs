@@ -44,7 +44,7 @@ use crate::session::links::{Link, LinkId, LinkState, Links, Resuming};
 use crate::session::migration::{Move, PlayerWant, Surroundings};
 use crate::session::players::{Player, Players};
 use crate::session::resume::ResumeQueue;
-use crate::session::shadow::{Needs, Shadow};
+use crate::session::shadow::{Needs, Shadow, Told, TrackMark};
 
 pub use client::{CLOSE_NO_LINK, CLOSE_NODE_LOST, CLOSE_SHUTDOWN};
 pub use message::{Disposition, VoicePing};
@@ -71,13 +71,17 @@ pub struct Machine {
     reservations: VecDeque<Reservation>,
     /// Players that only a message told of.
     unknown: Vec<(GuildId, LinkId)>,
+    /// Starts that the client was told before anything else was known of their players.
+    heard: Vec<(GuildId, LinkId, TrackMark)>,
+    /// What has to be told in place of messages that came: ends whose starts were not told, with these before them.
+    overdue: Vec<(GuildId, Told)>,
     /// When a voice ping is read next, and the one that was read last.
     ping_due: Option<Instant>,
     ping_heard: Option<(LinkId, Box<str>, u32)>,
     resuming: bool,
     /// Seconds, as the client set it and as it is told.
     timeout: i64,
-    /// The link that was given up last: an answer of its node may come later still.
+    /// The link that was given up or closed last: an answer of its node may come later still.
     last_lost: Option<(LinkId, NodeId)>,
     /// When a player was destroyed, or a track of an unknown one ended, last: what a node was asked before that may still
     /// show it.
@@ -153,6 +157,8 @@ impl Machine {
             suspects: Vec::new(),
             reservations: VecDeque::new(),
             unknown: Vec::new(),
+            heard: Vec::new(),
+            overdue: Vec::new(),
             ping_due: None,
             ping_heard: None,
             resuming: false,
@@ -266,6 +272,7 @@ impl Machine {
     /// Does what is due, then says what changed and when to be woken.
     fn settle(&mut self, cx: &mut Cx<'_>) {
         self.expire(cx);
+        self.tell_overdue(cx);
         if !self.is_ended() {
             self.tend_links(cx);
             self.confirm_suspects(cx);

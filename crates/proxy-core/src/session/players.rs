@@ -26,7 +26,8 @@ pub struct Player {
     pub link: LinkId,
     /// It is being moved, or waits for that.
     pub(crate) moving: bool,
-    /// The next `TrackStartEvent` is the move's own.
+    /// The next `TrackStartEvent` is the move's own, or late: when it is of the track whose start was told last, the client
+    /// knows it.
     pub(crate) swallow_start: bool,
     /// The end of the last track was told already.
     pub(crate) end_told: bool,

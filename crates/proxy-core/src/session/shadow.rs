@@ -6,7 +6,8 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::num::NonZeroU64;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Instant;
 
 use lavalink_protocol::id::GuildId;
@@ -125,7 +126,10 @@ pub struct Shadow {
     /// When the position was last told.
     at: Instant,
     /// Counts the tracks, so that a late finding can be told from a current one.
-    serial: u32,
+    serial: u16,
+    /// The track whose start the client was told last. That of the track that plays is due when this is another one: its
+    /// `TrackStartEvent` is on its way, or was lost with its link.
+    heard: Option<TrackMark>,
     /// When the node or an event last said what the player is: what was asked before that is out of date.
     known: Instant,
     /// The node may hold something else: an update failed, or its answer was lost.
@@ -145,6 +149,29 @@ struct Shown(Box<[u8]>);
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Shown(***)")
+    }
+}
+
+/// A track's identifier as a few bits: enough to tell the tracks of one player apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackMark(NonZeroU32);
+
+impl TrackMark {
+    fn of(track: &TrackObject<'_>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        track.info.identifier.hash(&mut hasher);
+        Self(NonZeroU32::MIN | (hasher.finish() as u32))
+    }
+
+    /// Of the track of a Player object.
+    pub fn of_player(player: &[u8]) -> Option<Self> {
+        let track = read::<PlayerObject<'_>>(player)?.track?;
+        read(track.get().as_bytes()).as_ref().map(Self::of)
+    }
+
+    /// Of the track of an event.
+    pub fn of_event(event: &[u8]) -> Option<Self> {
+        event_track(event).as_ref().map(Self::of)
     }
 }
 
@@ -305,7 +332,7 @@ fn is_blank(value: &RawValue) -> bool {
 pub struct Restore {
     /// The body of the one PATCH; it holds the voice token.
     pub body: Secret,
-    /// It starts a track, so the node will send a `TrackStartEvent` that the client has had already.
+    /// It starts a track, so the node will send a `TrackStartEvent`, which the client may have had already.
     pub starts_track: bool,
     /// To be sent after it, in this order.
     pub writes: Vec<PluginWrite>,
@@ -322,7 +349,7 @@ impl Restore {
     }
 }
 
-/// A track that ended without the client hearing of it: the message to send.
+/// What became of a track without the client hearing of it: the message to send.
 pub type Told = Box<[u8]>;
 
 impl Shadow {
@@ -335,6 +362,7 @@ impl Shadow {
             told: Vec::new(),
             at: now,
             serial: 0,
+            heard: None,
             known: now,
             doubtful: false,
             channel: asked.channel,
@@ -347,7 +375,7 @@ impl Shadow {
     pub fn follow(&mut self, asked: &Asked, answer: Box<[u8]>, now: Instant) {
         let starts = asked.new_track && !(asked.no_replace && self.has_track());
         if starts {
-            self.serial = self.serial.wrapping_add(1);
+            self.count_track();
             self.end_time = asked.end_time;
         } else if asked.end_time.is_some() {
             self.end_time = asked.end_time;
@@ -356,6 +384,10 @@ impl Shadow {
             self.channel = asked.channel;
         }
         self.take_answer(answer, now);
+    }
+
+    fn count_track(&mut self) {
+        self.serial = self.serial.wrapping_add(1).max(1);
     }
 
     /// Takes an answer, which messages may have overtaken.
@@ -400,14 +432,17 @@ impl Shadow {
         Some((state.position, state.connected))
     }
 
-    /// Takes a `TrackStartEvent`.
-    pub fn track_started(&mut self, event: &[u8], now: Instant) {
+    /// Takes a `TrackStartEvent`. Whether it is of another track than the one whose start was told last.
+    pub fn track_started(&mut self, event: &[u8], now: Instant) -> bool {
         if read::<TrackEvent<'_>>(event).is_none() {
-            return;
+            return true;
         }
         let connected = self.object().is_none_or(|player| self.connected(&player));
-        let position = event_track(event).map_or(0, |track| track.info.position);
-        self.serial = self.serial.wrapping_add(1);
+        let track = event_track(event);
+        let position = track.as_ref().map_or(0, |track| track.info.position);
+        let mark = track.as_ref().map(TrackMark::of);
+        let news = std::mem::replace(&mut self.heard, mark) != mark;
+        self.count_track();
         self.track = TrackSince::Started(event.into());
         self.known = now;
         let started = format!(
@@ -415,6 +450,7 @@ impl Shadow {
             position.max(0)
         );
         self.told_update(started.as_bytes(), now);
+        news
     }
 
     /// Takes a `TrackEndEvent`. An answer may have overtaken it, so it counts only for the track that is known, and not
@@ -440,8 +476,44 @@ impl Shadow {
     fn forget_track(&mut self) {
         let identifier = self.track_object().map(|track| track.info.identifier.into());
         self.track = TrackSince::Ended(identifier.unwrap_or_default());
-        self.end_time = None;
-        self.serial = self.serial.wrapping_add(1);
+        (self.end_time, self.heard) = (None, None);
+        self.count_track();
+    }
+
+    /// The track.
+    pub fn mark(&self) -> Option<TrackMark> {
+        self.track_object().as_ref().map(TrackMark::of)
+    }
+
+    /// The track, if the client has not heard that it started.
+    pub fn due_start(&self) -> Option<TrackMark> {
+        self.mark().filter(|track| self.heard != Some(*track))
+    }
+
+    /// Whether the client has not heard that the track started.
+    pub fn start_is_due(&self) -> bool {
+        self.due_start().is_some()
+    }
+
+    /// The track whose start the client was told last.
+    pub fn heard(&self) -> Option<TrackMark> {
+        self.heard
+    }
+
+    /// Notes which track's start the client was told last.
+    pub fn start_was_told(&mut self, heard: TrackMark) {
+        self.heard = Some(heard);
+    }
+
+    /// Notes that the client was told the start of the track.
+    pub fn start_is_told(&mut self) {
+        self.heard = self.mark();
+    }
+
+    /// Whether the start of the track has to be told before this `TrackEndEvent` of it.
+    pub fn is_end_without_start(&self, end: &[u8]) -> bool {
+        self.due_start()
+            .is_some_and(|due| TrackMark::of_event(end) == Some(due))
     }
 
     /// Notes a successful write to a plugin's route.
@@ -455,7 +527,7 @@ impl Shadow {
     }
 
     /// Changes with every track that starts or ends.
-    pub fn serial(&self) -> u32 {
+    pub fn serial(&self) -> u16 {
         self.serial
     }
 
@@ -588,9 +660,9 @@ impl Shadow {
         match (&known, &there) {
             (Some(known), Some(there)) if *known == there.info.identifier => {}
             (Some(_), Some(_)) => {
-                told.extend(self.end_message(guild, "replaced"));
+                told.extend(self.end_messages(guild, "replaced"));
                 self.end_time = None;
-                self.serial = self.serial.wrapping_add(1);
+                self.count_track();
             }
             (Some(_), None) => {
                 told.extend(self.lost_end(guild, now));
@@ -598,14 +670,15 @@ impl Shadow {
             }
             (None, _) => {}
         }
-        if let (Some(track), true) = (found.track, known != there.map(|track| track.info.identifier)) {
-            told.push(start_message(guild, track.get()));
-        }
         self.take(player.into(), now);
+        if let Some(track) = found.track.filter(|_| self.start_is_due()) {
+            told.push(start_message(guild, track.get()));
+            self.start_is_told();
+        }
     }
 
-    /// The node has no such player any more, or is gone for good: the message that tells the end of its track.
-    pub fn lost_end(&self, guild: GuildId, now: Instant) -> Option<Told> {
+    /// The node has no such player any more, or is gone for good: the messages that tell the end of its track.
+    pub fn lost_end(&self, guild: GuildId, now: Instant) -> Vec<Told> {
         // Both reasons let the client play its next track.
         let slack = std::time::Duration::from_secs(2);
         let reason = if self.has_run_out(now + slack) {
@@ -613,14 +686,14 @@ impl Shadow {
         } else {
             "loadFailed"
         };
-        self.end_message(guild, reason)
+        self.end_messages(guild, reason)
     }
 
     /// The end of a track that ran out by the clock; the shadow has no track after it.
-    pub fn run_out(&mut self, guild: GuildId) -> Option<Told> {
-        let message = self.end_message(guild, "finished");
+    pub fn run_out(&mut self, guild: GuildId) -> Vec<Told> {
+        let messages = self.end_messages(guild, "finished");
         self.forget_track();
-        message
+        messages
     }
 
     /// What Lavalink sends when a track cannot go on: the exception, then the end.
@@ -632,21 +705,20 @@ impl Shadow {
             );
             event(guild, "TrackExceptionEvent", track.get(), "exception", &exception)
         });
-        exception
-            .into_iter()
-            .chain(self.end_message(guild, "loadFailed"))
-            .collect()
+        let mut messages = self.end_messages(guild, "loadFailed");
+        let before_end = messages.len().saturating_sub(1);
+        messages.splice(before_end..before_end, exception);
+        messages
     }
 
-    fn end_message(&self, guild: GuildId, reason: &str) -> Option<Told> {
-        let track = self.raw_track()?;
-        Some(event(
-            guild,
-            "TrackEndEvent",
-            track.get(),
-            "reason",
-            &format!("\"{reason}\""),
-        ))
+    /// The end of the track, after its start if that is due.
+    fn end_messages(&self, guild: GuildId, reason: &str) -> Vec<Told> {
+        let Some(track) = self.raw_track().map(RawValue::get) else {
+            return Vec::new();
+        };
+        let start = self.start_is_due().then(|| start_message(guild, track));
+        let end = event(guild, "TrackEndEvent", track, "reason", &format!("\"{reason}\""));
+        start.into_iter().chain([end]).collect()
     }
 
     fn object(&self) -> Option<PlayerObject<'_>> {
@@ -717,6 +789,11 @@ fn event(guild: GuildId, kind: &str, track: &str, key: &str, value: &str) -> Tol
     )
     .into_bytes()
     .into()
+}
+
+/// The start of the track of an event.
+pub fn start_of(guild: GuildId, event: &[u8]) -> Option<Told> {
+    Some(start_message(guild, read::<TrackEvent<'_>>(event)?.track.get()))
 }
 
 fn start_message(guild: GuildId, track: &str) -> Told {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{Cx, Effect, Machine, Phase};
 use crate::session::links::LinkId;
 use crate::session::players::Seat;
-use crate::session::shadow::{Asked, Shadow};
+use crate::session::shadow::{Asked, Shadow, TrackMark};
 
 /// How long a message may be on its way.
 const SETTLE: Duration = Duration::from_millis(400);
@@ -18,10 +18,10 @@ const SETTLE: Duration = Duration::from_millis(400);
 /// A player that is not what was known of it.
 #[derive(Debug)]
 pub(super) struct Suspect {
-    guild: GuildId,
+    pub(super) guild: GuildId,
     link: LinkId,
     /// The track that was known; another one by now explains it.
-    serial: u32,
+    serial: u16,
     /// The Player object; `None` when the node has none.
     body: Option<Box<[u8]>>,
     /// When it is looked at again.
@@ -98,19 +98,24 @@ impl Machine {
 
     /// A node shows a player: ours to compare, one that was not known, or one that has moved away.
     fn found_on(&mut self, guild: GuildId, link: LinkId, asked: Instant, body: &[u8], cx: &mut Cx<'_>) {
-        if self.links.get(link).is_some_and(|link| link.left_unheard(guild)) {
+        let elsewhere = self.players.link_of(guild) != Some(link);
+        if elsewhere && self.links.get(link).is_some_and(|link| link.left_unheard(guild)) {
             return self.clear_leftover(guild, link, cx);
         }
-        let away = self.links.get(link).is_none_or(|link| link.has_lost(guild));
+        let away = self.links.get(link).is_none_or(|link| link.has_lost(guild, cx.now));
         match self.players.get_mut(guild) {
             None if away => {}
             // It may have been destroyed since the node was asked.
             None if self.last_gone.is_some_and(|gone| asked <= gone) => {
+                let heard = self.heard.iter().any(|(heard, ..)| *heard == guild);
+                if !heard && self.links.get(link).is_some_and(|link| link.revived) {
+                    self.hear_first(guild, link, TrackMark::of_player(body));
+                }
                 cx.effects.push(Effect::FindPlayer { guild, link });
             }
             None => {
-                let shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new);
-                self.players.entry(guild, link).shadow = shadow;
+                self.players.entry(guild, link);
+                self.found_first(guild, link, body, cx);
                 self.is_there(guild, link, cx);
             }
             Some(player) if player.link != link => {
@@ -125,16 +130,28 @@ impl Machine {
                     return cx.effects.push(Effect::FindPlayer { guild, link });
                 }
                 player.seat = Seat::Taken;
-                player.shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new);
+                self.found_first(guild, link, body, cx);
                 self.is_there(guild, link, cx);
             }
             Some(player) => match &mut player.shadow {
                 // The answer was overtaken by what a message or another answer said.
                 Some(shadow) if shadow.is_newer_than(asked) => cx.effects.push(Effect::FindPlayer { guild, link }),
-                Some(shadow) if shadow.agrees(body) => shadow.found(guild, body, cx.now, &mut Vec::new()),
+                Some(shadow) if shadow.agrees(body) && !shadow.start_is_due() => {
+                    shadow.found(guild, body, cx.now, &mut Vec::new());
+                }
                 Some(_) => self.suspect(guild, link, Some(body.into()), cx),
-                shadow @ None => *shadow = Shadow::new(&Asked::default(), body, cx.now).map(Box::new),
+                None => self.found_first(guild, link, body, cx),
             },
+        }
+    }
+
+    /// The node's word is the first of a player. The start of its track may be on its way, or was lost.
+    fn found_first(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
+        let shadow = self.first_shadow(guild, link, &Asked::default(), body, cx.now);
+        let due = shadow.as_ref().is_some_and(|shadow| shadow.start_is_due());
+        self.players.entry(guild, link).shadow = shadow;
+        if due {
+            self.suspect(guild, link, Some(body.into()), cx);
         }
     }
 
@@ -199,9 +216,10 @@ impl Machine {
             (Some(shadow), Some(body)) => {
                 shadow.found(guild, &body, cx.now, &mut told);
                 player.end_told = !told.is_empty() && !shadow.has_track();
+                player.swallow_start = !told.is_empty() && shadow.has_track();
             }
             (shadow, None) => {
-                told.extend(shadow.as_ref().and_then(|shadow| shadow.lost_end(guild, cx.now)));
+                told.extend(shadow.iter().flat_map(|shadow| shadow.lost_end(guild, cx.now)));
                 self.players.remove(guild);
                 self.changed = true;
             }

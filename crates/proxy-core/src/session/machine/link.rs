@@ -112,6 +112,7 @@ impl Machine {
     fn resume(&mut self, id: LinkId, cx: &mut Cx<'_>) {
         let until = cx.now + self.settings.links.resume_limit;
         let Some(link) = self.links.get_mut(id) else { return };
+        link.doubt_destroyed();
         // The node parks the session once it has seen the old socket close, which takes it a moment.
         link.state = LinkState::Resuming(Resuming {
             until,
@@ -266,7 +267,8 @@ impl Machine {
         }
         if let Some(link) = self.links.remove(id) {
             self.players.retain(|player| player.link != id);
-            self.changed = true;
+            // A request of which nothing is known here may be under way to it.
+            (self.changed, self.last_lost) = (true, Some((id, link.node)));
             let leave = if link.kept { Leave::Destroy } else { Leave::Close };
             cx.effects.push(Effect::CloseLink { link: id, leave });
         }

@@ -8,12 +8,15 @@ use lavalink_protocol::message::quick_state;
 
 use super::{Cx, Effect, EndReason, Machine, Phase, PlacementMode};
 use crate::pool::NodeId;
-use crate::session::links::LinkId;
+use crate::session::links::{LateStart, LinkId};
 use crate::session::migration::Surroundings;
-use crate::session::shadow::Shadow;
+use crate::session::shadow::{self, Asked, Shadow, TrackMark};
 
 /// Players that only a message told of, until the node is asked for them.
 const MAX_UNKNOWN: usize = 64;
+/// Starts that were told before anything else was known of their players; with more, the oldest are forgotten, and at worst
+/// told again by a node that takes the player.
+const MAX_HEARD: usize = 1024;
 
 /// One player's voice ping is taken out of its `playerUpdate` so often, whichever comes next then: all threads learn in one
 /// place, and routes on the Internet change in hours.
@@ -65,6 +68,9 @@ impl Machine {
         {
             return Disposition::Swallow;
         }
+        if !self.overdue.is_empty() && self.comes_after_overdue(envelope, payload) {
+            return Disposition::Swallow;
+        }
         if envelope.op == Op::Stats && (self.settings.placement == PlacementMode::Player || self.links.len() > 1) {
             let primary = self.links.primary().is_some_and(|primary| primary.id == link);
             let wanted = matches!(self.phase, Phase::Connected | Phase::Parked { .. });
@@ -86,17 +92,7 @@ impl Machine {
     /// Takes what a message says of a player; `false` when the link has no say in it, or the client knows it already.
     fn note(&mut self, guild: GuildId, link: LinkId, envelope: &Envelope, payload: &[u8], now: Instant) -> bool {
         let Some(player) = self.players.get_mut(guild) else {
-            let away = self.has_moved_away(guild, link);
-            if envelope.event == EventKind::TrackStart && self.is_late_start(guild, link) {
-                return false;
-            }
-            if !away && envelope.event == EventKind::TrackStart && self.unknown.len() < MAX_UNKNOWN {
-                self.unknown.push((guild, link));
-            }
-            if envelope.event == EventKind::TrackEnd {
-                self.last_gone = Some(now);
-            }
-            return !away;
+            return self.note_unknown(guild, link, envelope, payload, now);
         };
         let owner = if player.moving {
             let moving = self.moves.iter().find(|moving| moving.guild == guild);
@@ -116,25 +112,145 @@ impl Machine {
                         self.ping_heard = heard_ping(shadow, payload).map(|(region, ping)| (link, region, ping));
                     }
                 }
+                true
             }
-            (_, EventKind::TrackStart) => {
-                player.end_told = false;
-                if let Some(shadow) = &mut player.shadow {
-                    shadow.track_started(payload, now);
-                }
-                return !std::mem::take(&mut player.swallow_start);
+            (_, EventKind::TrackStart) => self.note_start(guild, link, payload, now),
+            (_, EventKind::TrackEnd) => self.note_end(guild, link, payload, now),
+            _ => true,
+        }
+    }
+
+    /// As [`Self::note`], for a track that starts in a player that is known.
+    fn note_start(&mut self, guild: GuildId, link: LinkId, payload: &[u8], now: Instant) -> bool {
+        let late = self.take_late_start(guild, link, payload);
+        let Some(player) = self.players.get_mut(guild) else {
+            return true;
+        };
+        if late.is_some_and(|late| late.told) {
+            return false;
+        }
+        player.end_told = false;
+        let swallow = std::mem::take(&mut player.swallow_start);
+        match &mut player.shadow {
+            Some(shadow) => shadow.track_started(payload, now) || !swallow,
+            None => {
+                self.hear_first(guild, link, TrackMark::of_event(payload));
+                true
             }
-            (_, EventKind::TrackEnd) => {
-                if std::mem::take(&mut player.end_told) {
-                    return false;
+        }
+    }
+
+    /// As [`Self::note`], for a track that ends in a player that is known. Its start comes before it, whatever was lost.
+    fn note_end(&mut self, guild: GuildId, link: LinkId, payload: &[u8], now: Instant) -> bool {
+        let late = self.take_late_start(guild, link, payload);
+        let Some(player) = self.players.get_mut(guild) else {
+            return true;
+        };
+        // A move's own start that has not come by now was lost.
+        player.swallow_start = false;
+        if std::mem::take(&mut player.end_told) {
+            return false;
+        }
+        let mut lacks_start = late.is_some_and(|late| !late.told);
+        match &mut player.shadow {
+            Some(shadow) => {
+                if shadow.is_end_without_start(payload) {
+                    shadow.start_is_told();
+                    lacks_start = true;
                 }
-                if let Some(shadow) = &mut player.shadow {
-                    shadow.track_ended(payload, now);
+                shadow.track_ended(payload, now);
+            }
+            None => self.forget_heard(guild),
+        }
+        !(lacks_start && self.tell_start_before(guild, payload))
+    }
+
+    /// As [`Self::note`], for a guild that has no player.
+    fn note_unknown(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        envelope: &Envelope,
+        payload: &[u8],
+        now: Instant,
+    ) -> bool {
+        let away = self.links.get(link).is_some_and(|link| link.has_lost(guild, now));
+        if !matches!(envelope.event, EventKind::TrackStart | EventKind::TrackEnd) {
+            return !away;
+        }
+        let late = self.take_late_start(guild, link, payload);
+        match envelope.event {
+            EventKind::TrackStart if late.is_some_and(|late| late.told) => return false,
+            EventKind::TrackStart if !away => {
+                self.hear_first(guild, link, TrackMark::of_event(payload));
+                if self.unknown.len() < MAX_UNKNOWN {
+                    self.unknown.push((guild, link));
+                }
+            }
+            EventKind::TrackEnd => {
+                self.last_gone = Some(now);
+                self.forget_heard(guild);
+                if !away && late.is_some_and(|late| !late.told) {
+                    return !self.tell_start_before(guild, payload);
                 }
             }
             _ => {}
         }
-        true
+        !away
+    }
+
+    fn take_late_start(&mut self, guild: GuildId, link: LinkId, event: &[u8]) -> Option<LateStart> {
+        self.links.get_mut(link)?.take_late_start(guild, event)
+    }
+
+    /// An end is told in its own time, after the start that was lost.
+    #[cold]
+    fn tell_start_before(&mut self, guild: GuildId, end: &[u8]) -> bool {
+        let start = shadow::start_of(guild, end).map(|start| (guild, start));
+        let told = start.is_some();
+        self.overdue.extend(start);
+        self.overdue.extend(told.then(|| (guild, end.into())));
+        told
+    }
+
+    /// A start is told before anything else is known of its player.
+    pub(super) fn hear_first(&mut self, guild: GuildId, link: LinkId, track: Option<TrackMark>) {
+        self.forget_heard(guild);
+        if let Some(mark) = track {
+            if self.heard.len() >= MAX_HEARD {
+                self.heard.remove(0);
+            }
+            self.heard.push((guild, link, mark));
+        }
+    }
+
+    fn forget_heard(&mut self, guild: GuildId) {
+        self.heard.retain(|(heard, ..)| *heard != guild);
+        if self.heard.is_empty() {
+            self.heard = Vec::new();
+        }
+    }
+
+    /// What is known of a player first, by its node's word. What an earlier run of the proxy has told of its players is not
+    /// known: it counts as told.
+    pub(super) fn first_shadow(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        asked: &Asked,
+        answer: &[u8],
+        now: Instant,
+    ) -> Option<Box<Shadow>> {
+        let mut shadow = Box::new(Shadow::new(asked, answer, now)?);
+        if self.links.get(link).is_some_and(|link| link.revived) {
+            shadow.start_is_told();
+        }
+        let heard = self.heard.iter().find(|heard| (heard.0, heard.1) == (guild, link));
+        if let Some((.., mark)) = heard {
+            shadow.start_was_told(*mark);
+            self.forget_heard(guild);
+        }
+        Some(shadow)
     }
 
     /// The voice ping that a message told, to be learned from.
@@ -145,10 +261,32 @@ impl Machine {
         Some(VoicePing { node, region, ping })
     }
 
-    /// A track started in a guild of which no answer told: whoever asked for it did not wait for the answer. The shell
-    /// ticks, and the node is asked.
-    pub fn has_unknown(&self) -> bool {
-        !self.unknown.is_empty()
+    /// A message has led to something that is to be done at once: the shell ticks. A track started in a guild of which no
+    /// answer told, since whoever asked for it did not wait for the answer: the node is asked. Or there is something to be
+    /// told in place of the message.
+    pub fn needs_tick(&self) -> bool {
+        !self.unknown.is_empty() || !self.overdue.is_empty()
+    }
+
+    /// An event keeps its place behind what is overdue for its guild.
+    #[cold]
+    fn comes_after_overdue(&mut self, envelope: &Envelope, payload: &[u8]) -> bool {
+        let overdue = |guild: &GuildId| self.overdue.iter().any(|(overdue, _)| overdue == guild);
+        let Some(guild) = envelope
+            .guild
+            .filter(|guild| envelope.op == Op::Event && overdue(guild))
+        else {
+            return false;
+        };
+        self.overdue.push((guild, payload.into()));
+        true
+    }
+
+    /// Tells what had to be told in place of messages that came.
+    pub(super) fn tell_overdue(&mut self, cx: &mut Cx<'_>) {
+        for (_, message) in std::mem::take(&mut self.overdue) {
+            self.tell(message, cx);
+        }
     }
 
     /// Asks for the players that only a message told of.
@@ -158,20 +296,6 @@ impl Machine {
                 cx.effects.push(Effect::FindPlayer { guild, link });
             }
         }
-    }
-
-    /// The start of a player that was restored and then destroyed.
-    fn is_late_start(&mut self, guild: GuildId, link: LinkId) -> bool {
-        let Some(link) = self.links.get_mut(link) else {
-            return false;
-        };
-        let before = link.late_starts.len();
-        link.late_starts.retain(|late| *late != guild);
-        before > link.late_starts.len()
-    }
-
-    fn has_moved_away(&self, guild: GuildId, link: LinkId) -> bool {
-        self.links.get(link).is_some_and(|link| link.has_lost(guild))
     }
 
     /// Keeps a message for the absent client after [`Disposition::Enqueue`]. When it does not fit, the session ends,

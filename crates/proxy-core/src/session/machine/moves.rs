@@ -8,9 +8,9 @@ use super::{Cx, Effect, Machine, RestoreOutcome};
 use crate::health::NodeState;
 use crate::placement::{Choice, NoNode, NoNodeCause, Wanted};
 use crate::pool::NodeId;
-use crate::session::links::LinkId;
+use crate::session::links::{LateStart, LinkId};
 use crate::session::migration::{Migration, Move, MoveOutcome, MoveReason, Stage};
-use crate::session::players::Seat;
+use crate::session::players::{Player, Seat};
 use crate::session::shadow::{Asked, Shadow, voice_closed};
 
 /// Between two looks for a node when there is none.
@@ -209,7 +209,7 @@ impl Machine {
         let left = self
             .links
             .iter()
-            .filter(|link| link.has_lost(guild) || link.revived)
+            .filter(|link| link.has_lost(guild, cx.now) || link.revived)
             .map(|link| link.node);
         let mut exclude: Vec<NodeId> = left.chain(moving.tried.iter().copied()).collect();
         if let Some(node) = moving.wanted {
@@ -247,7 +247,7 @@ impl Machine {
         let Some(shadow) = shadow.filter(|shadow| !planned && shadow.has_run_out(cx.now)) else {
             return;
         };
-        if let Some(told) = shadow.run_out(guild) {
+        for told in shadow.run_out(guild) {
             self.tell(told, cx);
         }
     }
@@ -394,8 +394,11 @@ impl Machine {
         let guild = moving.guild;
         self.changed = true;
         let mut known = false;
+        let mut start_is_due = None;
         if let Some(player) = self.players.get_mut(guild) {
             player.moving = false;
+            let due = player.shadow.as_ref().is_some_and(|shadow| shadow.start_is_due());
+            start_is_due = Some(player.link).filter(|_| due && outcome != MoveOutcome::Moved);
             let stuck = moving.reason == MoveReason::Drain && outcome == MoveOutcome::Stayed;
             known = stuck && player.seat == Seat::Stuck;
             if !player.is_reserved() {
@@ -408,6 +411,9 @@ impl Machine {
             self.finish(&moving, outcome, cx);
         }
         if outcome != MoveOutcome::Failed {
+            // What was found out while it moved was not told.
+            let link = start_is_due.filter(|link| self.links.get(*link).is_some_and(super::Link::is_up));
+            cx.effects.extend(link.map(|link| Effect::FindPlayer { guild, link }));
             return;
         }
         let Some(player) = self.players.remove(guild) else {
@@ -468,11 +474,21 @@ impl Machine {
         let found_voice = match &mut player.shadow {
             Some(shadow) => {
                 let before = (asked.voice && shadow.never_played()).then(|| shadow.needs());
+                let due = shadow.due_start().filter(|_| asked.new_track);
                 shadow.follow(asked, answer, cx.now);
+                let replaced = due.filter(|due| shadow.mark() != Some(*due));
+                if let (Some(track), Some(link)) = (replaced, self.links.get_mut(link)) {
+                    link.expect_start(LateStart {
+                        guild,
+                        track,
+                        told: false,
+                    });
+                }
                 before.is_some_and(|before| shadow.never_played() && before.region() != shadow.needs().region())
             }
             None => {
-                player.shadow = Shadow::new(asked, &answer, cx.now).map(Box::new);
+                let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                self.players.entry(guild, link).shadow = shadow;
                 false
             }
         };
@@ -502,10 +518,14 @@ impl Machine {
         match (self.players.get_mut(guild), self.last_lost) {
             (Some(player), _) if player.link == link && !restoring => match &mut player.shadow {
                 Some(shadow) => shadow.follow(asked, answer, cx.now),
-                shadow @ None => *shadow = Shadow::new(asked, &answer, cx.now).map(Box::new),
+                None => {
+                    let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                    self.players.entry(guild, link).shadow = shadow;
+                }
             },
             (None, Some((lost, node))) if lost == link => {
-                self.players.entry(guild, link).shadow = Shadow::new(asked, &answer, cx.now).map(Box::new);
+                let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                self.players.entry(guild, link).shadow = shadow;
                 self.begin_move(guild, node, MoveReason::NodeDown, None, cx);
             }
             _ => {}
@@ -540,15 +560,26 @@ impl Machine {
             return;
         }
         let removed = self.players.remove(guild);
-        if removed.is_some_and(|player| player.swallow_start)
-            && let Some(link) = self.links.get_mut(link)
-        {
-            link.late_starts.push(guild);
+        let late = removed.and_then(|player| late_start_of(&player));
+        if let (Some(late), Some(link)) = (late, self.links.get_mut(link)) {
+            link.expect_start(late);
         }
+        self.suspects.retain(|suspect| suspect.guild != guild);
         (self.changed, self.last_gone) = (true, Some(cx.now));
         if let Some(index) = self.moves.iter().position(|moving| moving.guild == guild) {
             let moving = self.moves.remove(index);
             self.finish(&moving, MoveOutcome::Dropped, cx);
         }
     }
+}
+
+/// The start that is on its way of a player that its client destroyed.
+fn late_start_of(player: &Player) -> Option<LateStart> {
+    let shadow = player.shadow.as_deref()?;
+    let (track, told) = match shadow.due_start() {
+        Some(track) => (track, false),
+        None => (shadow.heard().filter(|_| player.swallow_start)?, true),
+    };
+    let guild = player.guild;
+    Some(LateStart { guild, track, told })
 }

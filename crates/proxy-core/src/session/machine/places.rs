@@ -63,7 +63,7 @@ impl Machine {
     /// Where an earlier player of the guild is still being destroyed is no place for the new one, unless it is the only.
     fn choose_place(&mut self, guild: GuildId, needs: &Needs, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
         self.links.iter_mut().for_each(|link| link.forget_lost(cx.now));
-        let lost = self.links.iter().filter(|link| link.has_lost(guild));
+        let lost = self.links.iter().filter(|link| link.has_lost(guild, cx.now));
         let exclude: Vec<NodeId> = lost.map(|link| link.node).collect();
         match self.choose(needs, &exclude, cx) {
             Err(_) if !exclude.is_empty() => self.choose(needs, &[], cx),

@@ -4,6 +4,7 @@ mod client;
 mod links;
 mod moves;
 mod places;
+mod starts;
 
 use std::time::Duration;
 
@@ -133,7 +134,19 @@ impl Story {
             story.at(0, answered(GUILD, LINK, "a")),
             [Effect::Keep(LINK), Effect::Publish]
         );
+        assert_eq!(story.starts(LINK, "a"), Disposition::Forward);
         story
+    }
+
+    /// The node says that the track has started.
+    fn starts(&mut self, link: LinkId, identifier: &str) -> Disposition {
+        let mut track = track(identifier);
+        track["info"]["position"] = json!(1000);
+        self.track_event(
+            link,
+            EventKind::TrackStart,
+            &json!({"type": "TrackStartEvent", "track": track}),
+        )
     }
 
     fn parked() -> Self {

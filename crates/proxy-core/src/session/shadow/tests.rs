@@ -42,8 +42,15 @@ fn update(position: i64, connected: bool) -> Vec<u8> {
     bytes(&json!({"op": "playerUpdate", "guildId": "7", "state": state}))
 }
 
-/// A player of track `a`, 100 s long, at 10 s, played at double speed.
+/// A player of track `a`, 100 s long, at 10 s, played at double speed, whose start was told.
 fn playing(now: Instant) -> Shadow {
+    let mut shadow = answered(now);
+    shadow.start_is_told();
+    shadow
+}
+
+/// The same before its start was told.
+fn answered(now: Instant) -> Shadow {
     let body = r#"{"track":{"encoded":"enc-a"},"endTime":90000}"#;
     Shadow::new(&asked(body), &bytes(&player(&track("a", 100_000), 10_000)), now).unwrap()
 }
@@ -196,8 +203,7 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
 #[test]
 fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
     let now = Instant::now();
-    let told = |found: Value, at: Instant| {
-        let mut shadow = playing(now);
+    let told_of = |mut shadow: Shadow, found: Value, at: Instant| {
         let mut told = Vec::new();
         shadow.found(GUILD, &bytes(&found), at, &mut told);
         let told: Vec<Value> = told
@@ -213,6 +219,7 @@ fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
             })
             .collect::<Vec<_>>()
     };
+    let told = |found, at| told_of(playing(now), found, at);
     let soon = now + Duration::from_secs(1);
     assert!(told(player(&track("a", 100_000), 12_000), soon).is_empty());
     let lost = r#""TrackEndEvent" "enc-a" "loadFailed""#;
@@ -224,6 +231,11 @@ fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
         r#""TrackStartEvent" "enc-b" null"#,
     );
     assert_eq!(told(player(&track("b", 9), 0), soon), [replaced, started]);
+    let due = r#""TrackStartEvent" "enc-a" null"#;
+    let told_due = |found| told_of(answered(now), found, soon);
+    assert_eq!(told_due(player(&track("a", 100_000), 12_000)), [due]);
+    assert_eq!(told_due(player(&Value::Null, 0)), [due, lost]);
+    assert_eq!(told_due(player(&track("b", 9), 0)), [due, replaced, started]);
 }
 
 #[test]
@@ -232,12 +244,12 @@ fn a_track_has_run_out_at_its_length_or_its_end_marker_and_a_stream_never() {
     let mut shadow = playing(now);
     assert!(!shadow.has_run_out(now + Duration::from_secs(39)));
     assert!(shadow.has_run_out(now + Duration::from_secs(40)), "the marker at 90 s");
-    let message: Value = serde_json::from_slice(&shadow.run_out(GUILD).unwrap()).unwrap();
+    let message: Value = serde_json::from_slice(&shadow.run_out(GUILD)[0]).unwrap();
     assert_eq!(
         (&message["reason"], &message["guildId"]),
         (&json!("finished"), &json!("7"))
     );
-    assert!(!shadow.has_track() && shadow.run_out(GUILD).is_none());
+    assert!(!shadow.has_track() && shadow.run_out(GUILD).is_empty());
     let mut stream = track("live", i64::MAX);
     stream["info"]["isStream"] = json!(true);
     stream["info"]["isSeekable"] = json!(false);

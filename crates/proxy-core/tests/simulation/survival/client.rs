@@ -23,6 +23,8 @@ struct Guild {
     excused: BTreeSet<u64>,
     /// Tracks whose request is sent again, its node having died before it answered.
     repeated: BTreeSet<u64>,
+    /// Tracks of which it may not have heard all that there was to hear.
+    unsure: BTreeSet<u64>,
     /// The newest track asked for.
     newest: Option<u64>,
 }
@@ -53,11 +55,13 @@ impl Client {
     pub(super) fn excuses(&mut self, guild: GuildId) {
         let guild = self.guilds.entry(guild).or_default();
         guild.excused.extend(guild.newest);
+        guild.unsure.extend(guild.newest);
     }
 
     pub(super) fn excuses_all(&mut self) {
         for guild in self.guilds.values_mut() {
             guild.excused.extend(guild.newest);
+            guild.unsure.extend(guild.answered.iter().chain(&guild.newest));
         }
     }
 
@@ -98,12 +102,17 @@ impl Client {
             "TrackEndEvent" => {
                 let number = number();
                 assert!(guild.ended.insert(number), "{id:?}: {number} ends twice");
+                let unsure = guild.unsure.contains(&number) || !guild.answered.contains(&number);
+                assert!(
+                    unsure || guild.started.contains(&number),
+                    "{id:?}: {number} ends and never started"
+                );
             }
             _ => {}
         }
     }
 
-    /// Nothing moves any more: every track has ended by its word, or plays.
+    /// Nothing moves any more: every track has ended by its word, or plays, and it was told that it started.
     pub(super) fn assert_told(&self, plays: impl Fn(GuildId) -> Option<u64>) {
         for (id, guild) in &self.guilds {
             let playing = plays(*id);
@@ -113,6 +122,8 @@ impl Client {
                     told || playing == Some(*number),
                     "{id:?}: nobody said what became of {number}"
                 );
+                let told = guild.started.contains(number) || guild.excused.contains(number);
+                assert!(told, "{id:?}: nobody said that {number} started");
             }
             if let Some(playing) = playing {
                 assert!(!guild.ended.contains(&playing), "{id:?}: {playing} plays after its end");

@@ -526,7 +526,7 @@ impl Shell {
             }
             Disposition::Aggregate => {}
         }
-        if self.machine.has_unknown() && self.ended.is_none() {
+        if self.machine.needs_tick() && self.ended.is_none() {
             self.handle(Input::Tick, now, nodes, reached);
         }
     }

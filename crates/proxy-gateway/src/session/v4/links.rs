@@ -181,7 +181,7 @@ impl Session {
             let VoicePing { node, region, ping } = heard;
             lock(&self.worker.shared.voice_pings).learn(node, &region, ping, Instant::now());
         }
-        if self.machine.has_unknown() {
+        if self.machine.needs_tick() {
             self.handle(Input::Tick);
         }
         if relayed.client_failed {

@@ -1,0 +1,169 @@
+//! Starts of tracks: each is told once, and before its end, whatever is lost.
+
+use super::*;
+
+const NEXT: LinkId = LinkId(1);
+
+fn ends(story: &mut Story, link: LinkId, identifier: &str, reason: &str) -> Disposition {
+    let end = json!({"type": "TrackEndEvent", "track": track(identifier), "reason": reason});
+    story.track_event(link, EventKind::TrackEnd, &end)
+}
+
+/// A link that broke is resumed, and its node shows this track.
+fn resumes(story: &mut Story, identifier: &str) {
+    story.acts(lost(LinkLoss::Broken));
+    story.tick(10);
+    story.acts(resumed(LINK, true));
+    let body = format!("[{}]", std::str::from_utf8(&player(Some(identifier))).unwrap());
+    assert_eq!(told(&story.acts(listed(story, body.into_bytes().into()))), [""; 0]);
+}
+
+/// The node died, and another one takes the player.
+fn moves(story: &mut Story) {
+    story.nodes.states[0] = NodeState::Down;
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let effects = story.acts(up(NEXT, OTHER));
+    let Some(Effect::Restore { ticket, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let (guild, link, ticket) = (GUILD, NEXT, *ticket);
+    let outcome = RestoreOutcome::Done(player(Some("b")));
+    story.acts(Input::Restored {
+        guild,
+        link,
+        ticket,
+        outcome,
+    });
+}
+
+#[test]
+fn the_next_node_tells_a_start_that_was_lost_and_repeats_none() {
+    for heard in [false, true] {
+        let mut story = Story::playing();
+        story.acts(answered(GUILD, LINK, "b"));
+        if heard {
+            assert_eq!(story.starts(LINK, "b"), Disposition::Forward);
+        }
+        moves(&mut story);
+        let expected = if heard {
+            Disposition::Swallow
+        } else {
+            Disposition::Forward
+        };
+        assert_eq!(story.starts(NEXT, "b"), expected);
+        assert_eq!(story.starts(NEXT, "c"), Disposition::Forward, "another track is news");
+    }
+}
+
+#[test]
+fn a_moves_own_start_that_was_lost_hides_no_later_one() {
+    for ended in [false, true] {
+        let mut story = Story::playing();
+        story.acts(answered(GUILD, LINK, "b"));
+        story.starts(LINK, "b");
+        moves(&mut story);
+        if ended {
+            assert_eq!(ends(&mut story, NEXT, "b", "finished"), Disposition::Forward);
+        }
+        let again = if ended { "b" } else { "c" };
+        assert_eq!(story.starts(NEXT, again), Disposition::Forward);
+    }
+}
+
+#[test]
+fn a_start_that_was_lost_in_the_dead_socket_is_told_once() {
+    for late in [None, Some(200), Some(600)] {
+        let mut story = Story::playing();
+        story.acts(answered(GUILD, LINK, "b"));
+        resumes(&mut story, "b");
+        let mut told_by_node = false;
+        let mut messages = Vec::new();
+        for _ in 0..4 {
+            messages.extend(told(&story.tick(200)));
+            if late == Some(story.clock - 10) {
+                told_by_node = story.starts(LINK, "b") == Disposition::Forward;
+            }
+        }
+        let expected: &[&str] = if told_by_node { &[] } else { &["TrackStartEvent"] };
+        assert_eq!(messages, expected, "{late:?}");
+        assert_eq!(told_by_node, late == Some(200));
+        assert_eq!(ends(&mut story, LINK, "b", "finished"), Disposition::Forward);
+    }
+}
+
+#[test]
+fn an_end_whose_start_was_lost_is_told_after_it_and_before_what_follows() {
+    let mut story = Story::playing();
+    story.acts(answered(GUILD, LINK, "b"));
+    assert_eq!(ends(&mut story, LINK, "b", "replaced"), Disposition::Swallow);
+    assert_eq!(story.starts(LINK, "c"), Disposition::Swallow, "it keeps its place");
+    assert!(story.machine.needs_tick());
+    let expected = ["TrackStartEvent", "TrackEndEvent replaced", "TrackStartEvent"];
+    assert_eq!(told(&story.tick(0)), expected);
+    assert!(!story.machine.needs_tick());
+    assert_eq!(ends(&mut story, LINK, "c", "finished"), Disposition::Forward);
+}
+
+#[test]
+fn a_track_that_a_request_ended_before_its_start_came_starts_and_ends_all_the_same() {
+    let replaced = |story: &mut Story| story.acts(answered(GUILD, LINK, "c"));
+    let destroyed = |story: &mut Story| {
+        let (guild, link) = (GUILD, LINK);
+        story.acts(Input::PlayerGone { guild, link })
+    };
+    for end in [replaced as fn(&mut Story) -> Vec<Effect>, destroyed] {
+        for lost in [false, true] {
+            let mut story = Story::playing();
+            story.acts(answered(GUILD, LINK, "b"));
+            end(&mut story);
+            if !lost {
+                assert_eq!(story.starts(LINK, "b"), Disposition::Forward);
+            }
+            let expected = if lost {
+                Disposition::Swallow
+            } else {
+                Disposition::Forward
+            };
+            assert_eq!(ends(&mut story, LINK, "b", "stopped"), expected);
+            let expected: &[&str] = if lost {
+                &["TrackStartEvent", "TrackEndEvent stopped"]
+            } else {
+                &[]
+            };
+            assert_eq!(told(&story.tick(0)), expected);
+        }
+    }
+}
+
+#[test]
+fn a_start_that_came_before_all_else_was_told() {
+    let mut story = Story::connected();
+    assert_eq!(story.starts(LINK, "b"), Disposition::Forward);
+    story.acts(answered(GUILD, LINK, "b"));
+    moves(&mut story);
+    assert_eq!(story.starts(NEXT, "b"), Disposition::Swallow);
+}
+
+#[test]
+fn a_player_that_a_node_shows_first_has_its_start_told_unless_it_is_of_an_earlier_run() {
+    let mut story = Story::playing();
+    resumes(&mut story, "a");
+    let other = GuildId(8);
+    let (link, asked) = (LINK, story.now());
+    let body = Some(player(Some("b")));
+    story.acts(Input::PlayerFound {
+        guild: other,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
+
+    let settings = Arc::new(SessionSettings::default());
+    let until = story.now() + seconds(60);
+    let links = [(NODE, NodeSessionId::from("nodesession"))];
+    story.machine = Machine::revive(settings, (true, 60), links, until, story.now());
+    story.acts(Input::ClientBack);
+    resumes(&mut story, "b");
+    assert_eq!(told(&story.tick(500)), [""; 0]);
+}
