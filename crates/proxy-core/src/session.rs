@@ -4,6 +4,7 @@
 //!
 //! - [`machine`]: the life of a session, of its links and of its players' moves.
 //! - [`inflight`]: whether an update whose answer was lost has taken effect.
+//! - [`kept`]: who a session is, for another run of the proxy.
 //! - [`links`]: the links, each to one node.
 //! - [`players`]: which guilds have a player, and on which link.
 //! - [`shadow`], [`writes`]: what is known of each player, so that another node can take it.
@@ -12,6 +13,7 @@
 //! - [`resume`]: the bounded queue while the client is away.
 
 pub mod inflight;
+pub mod kept;
 pub mod links;
 pub mod machine;
 pub mod migration;
@@ -21,6 +23,7 @@ pub mod resume;
 pub mod shadow;
 pub mod writes;
 
+pub use kept::{KeptLink, KeptSession};
 pub use links::{Link, LinkId, LinkState, Links};
 pub use machine::{
     Disposition, Effect, EndReason, Input, Leave, LinkLoss, LinkSettings, Machine, NodeChange, Placed, PlacementMode,

@@ -10,11 +10,12 @@ use lavalink_protocol::detect::Class;
 use proxy_core::health::HealthSettings;
 use proxy_core::limits::ConnectionLimits;
 use proxy_core::pool::NodeSpec;
+use proxy_core::session::kept::KeptSession;
 use proxy_core::session::machine::{PlacementMode, SessionSettings};
 use proxy_core::session::migration::MigrationLimits;
 use proxy_core::tenant::Tenants;
 
-use crate::keeper::{Keeper, KeptSession};
+use crate::keeper::Keeper;
 use crate::node::NodeAddress;
 
 /// See the module.

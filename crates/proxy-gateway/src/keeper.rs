@@ -11,12 +11,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use lavalink_protocol::id::SessionId;
+use proxy_core::session::kept::{KeptLink, KeptSession, Settings};
 use tokio::time::timeout;
 
-use crate::session::directory::{SessionEntry, Settings};
+use crate::session::directory::SessionEntry;
 use crate::shared::Shared;
 use crate::worker::{Ask, Worker};
 
@@ -46,67 +47,6 @@ pub enum Change {
     Settings(SessionId, Settings),
     /// A session is over.
     Forget(SessionId),
-}
-
-/// A session that its client may come back for.
-#[derive(Clone)]
-pub struct KeptSession {
-    /// The id that the client knows.
-    pub id: SessionId,
-    /// The tenant, by name.
-    pub tenant: Arc<str>,
-    /// The bot.
-    pub user: UserId,
-    /// `Client-Name`.
-    pub client: Option<Box<str>>,
-    /// Since when.
-    pub opened: SystemTime,
-    /// What the client set.
-    pub settings: Settings,
-    /// The links that have, or had, players: their nodes were asked to keep them.
-    pub links: Vec<KeptLink>,
-}
-
-/// A link of a kept session.
-#[derive(Clone)]
-pub struct KeptLink {
-    /// The node, by name.
-    pub node: String,
-    /// The id that the node gave.
-    pub node_session: NodeSessionId,
-}
-
-// Ids of sessions open other people's players, so none is shown.
-impl fmt::Debug for KeptSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptSession")
-            .field("tenant", &self.tenant)
-            .field("user", &self.user)
-            .field("links", &self.links)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for KeptLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptLink")
-            .field("node", &self.node)
-            .finish_non_exhaustive()
-    }
-}
-
-impl KeptSession {
-    pub(crate) fn of(entry: &SessionEntry, links: Vec<KeptLink>) -> Self {
-        Self {
-            id: entry.id.clone(),
-            tenant: Arc::clone(&entry.tenant_name),
-            user: entry.user,
-            client: entry.client_name.clone(),
-            opened: entry.opened,
-            settings: entry.settings(),
-            links,
-        }
-    }
 }
 
 /// Keeps sessions through the [`Keeper`] of the program, and knows how that goes.
@@ -236,7 +176,7 @@ pub(crate) fn make_up(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, links: Vec
         return;
     };
     let misses = entry.misses();
-    let commit = keeper.commit(Change::Session(KeptSession::of(entry, links)));
+    let commit = keeper.commit(Change::Session(entry.kept(links)));
     let (shared, entry) = (Arc::clone(&worker.shared), Arc::clone(entry));
     tokio::task::spawn_local(async move {
         let outcome = commit.await;

@@ -34,7 +34,6 @@ pub use error::StoreError;
 pub use figures::{Figures, Scope, UsageDelta, UsageKey};
 pub use nodes::{NodeChange, Probe, ProbeStep, Uptime};
 pub use recorder::{Reading, Recorder};
-pub use sessions::{KeptLink, KeptSession};
 pub use settings::{Retention, Settings};
 pub use store::{Pending, Record, Store, StoreHealth};
 pub use usage::query::{UsageHistory, UsagePoint, UsageSort, UsageTotal, UsageTotals, UsageTotalsQuery};

@@ -1,60 +1,13 @@
 //! Sessions and their links across restarts of the proxy: who they are, and nothing of what they do. A commit here is on
 //! disk before a client is told of what it says.
 
-use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lavalink_protocol::id::{NodeSessionId, SessionId};
+use proxy_core::session::kept::{KeptLink, KeptSession, Settings};
 use rusqlite::{Connection, Row, params};
 
 use crate::{Millis, Pending, Store, StoreError};
-
-/// A session that its client may come back for.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeptSession {
-    /// The id that the client knows.
-    pub id: String,
-    /// The tenant, by name.
-    pub tenant: String,
-    /// The bot.
-    pub user: String,
-    /// `Client-Name`.
-    pub client: Option<String>,
-    /// Since when.
-    pub opened: Millis,
-    /// Whether the client asked for resuming, and for how many seconds.
-    pub resuming: bool,
-    /// See `resuming`.
-    pub timeout: i64,
-    /// Its links, by node.
-    pub links: Vec<KeptLink>,
-}
-
-/// One link of a session.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeptLink {
-    /// The node, by name.
-    pub node: String,
-    /// The id that the node gave.
-    pub node_session: String,
-}
-
-// Ids of sessions open other people's players, so none is shown.
-impl fmt::Debug for KeptSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptSession")
-            .field("tenant", &self.tenant)
-            .field("user", &self.user)
-            .field("links", &self.links)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for KeptLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptLink")
-            .field("node", &self.node)
-            .finish_non_exhaustive()
-    }
-}
 
 impl Store {
     /// Keeps a session with exactly these links.
@@ -67,24 +20,24 @@ impl Store {
                      ON CONFLICT (id) DO UPDATE SET resuming = excluded.resuming, timeout = excluded.timeout",
                 )?
                 .execute(params![
-                    session.id,
+                    session.id.as_str(),
                     session.tenant,
-                    session.user,
+                    session.user.to_string(),
                     session.client,
-                    session.opened,
-                    session.resuming,
-                    session.timeout
+                    millis(session.opened),
+                    session.settings.resuming,
+                    session.settings.timeout
                 ])?;
             replace_links(connection, &session.id, &session.links)
         })
     }
 
     /// Puts these links in place of a session's, if it is kept.
-    pub fn keep_links(&self, session: String, links: Vec<KeptLink>) -> Pending<()> {
+    pub fn keep_links(&self, session: SessionId, links: Vec<KeptLink>) -> Pending<()> {
         self.commit(move |connection| {
             let kept = connection
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE id = ?1)")?
-                .query_row([&session], |row| row.get(0))?;
+                .query_row([session.as_str()], |row| row.get(0))?;
             if kept {
                 replace_links(connection, &session, &links)?;
             }
@@ -92,22 +45,22 @@ impl Store {
         })
     }
 
-    /// Keeps what a client asked of resuming, if its session is kept.
-    pub fn keep_resuming(&self, session: String, resuming: bool, timeout: i64) -> Pending<()> {
+    /// Keeps what a client set, if its session is kept.
+    pub fn keep_settings(&self, session: SessionId, settings: Settings) -> Pending<()> {
         self.commit(move |connection| {
             connection
                 .prepare_cached("UPDATE session SET resuming = ?2, timeout = ?3 WHERE id = ?1")?
-                .execute(params![session, resuming, timeout])?;
+                .execute(params![session.as_str(), settings.resuming, settings.timeout])?;
             Ok(())
         })
     }
 
     /// Forgets a session that is over, and its links.
-    pub fn forget_session(&self, session: String) -> Pending<()> {
+    pub fn forget_session(&self, session: SessionId) -> Pending<()> {
         self.commit(move |connection| {
             connection
                 .prepare_cached("DELETE FROM session WHERE id = ?1")?
-                .execute([session])?;
+                .execute([session.as_str()])?;
             Ok(())
         })
     }
@@ -124,13 +77,15 @@ impl Store {
             let mut links =
                 connection.prepare("SELECT node, node_session FROM link WHERE session = ?1 ORDER BY node")?;
             let sessions = sessions.query_map([], read_session)?;
+            // A user that is no number was never written, and so is not one of ours.
             sessions
+                .filter_map(Result::transpose)
                 .map(|session| {
                     let mut session = session?;
-                    let links = links.query_map([&session.id], |row| {
+                    let links = links.query_map([session.id.as_str()], |row| {
                         Ok(KeptLink {
                             node: row.get(0)?,
-                            node_session: row.get(1)?,
+                            node_session: NodeSessionId::from(row.get::<_, String>(1)?),
                         })
                     })?;
                     session.links = links.collect::<rusqlite::Result<_>>()?;
@@ -141,27 +96,43 @@ impl Store {
     }
 }
 
-fn replace_links(connection: &Connection, session: &str, links: &[KeptLink]) -> rusqlite::Result<()> {
+fn replace_links(connection: &Connection, session: &SessionId, links: &[KeptLink]) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM link WHERE session = ?1")?
-        .execute([session])?;
+        .execute([session.as_str()])?;
     let mut insert =
         connection.prepare_cached("INSERT OR REPLACE INTO link (session, node, node_session) VALUES (?1, ?2, ?3)")?;
     for link in links {
-        insert.execute([session, &link.node, &link.node_session])?;
+        insert.execute([session.as_str(), &link.node, link.node_session.as_str()])?;
     }
     Ok(())
 }
 
-fn read_session(row: &Row<'_>) -> rusqlite::Result<KeptSession> {
-    Ok(KeptSession {
-        id: row.get(0)?,
+/// `None` when its user cannot be read.
+fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
+    let Ok(user) = row.get::<_, String>(2)?.parse() else {
+        return Ok(None);
+    };
+    Ok(Some(KeptSession {
+        id: SessionId::from(row.get::<_, String>(0)?),
         tenant: row.get(1)?,
-        user: row.get(2)?,
+        user,
         client: row.get(3)?,
-        opened: row.get(4)?,
-        resuming: row.get(5)?,
-        timeout: row.get(6)?,
+        opened: moment(row.get(4)?),
+        settings: Settings {
+            resuming: row.get(5)?,
+            timeout: row.get(6)?,
+        },
         links: Vec::new(),
-    })
+    }))
+}
+
+fn millis(at: SystemTime) -> Millis {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn moment(at: Millis) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(at).unwrap_or_default());
+    UNIX_EPOCH.checked_add(since).unwrap_or_else(SystemTime::now)
 }

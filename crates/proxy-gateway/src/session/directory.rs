@@ -10,6 +10,7 @@ use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::{GuildId, NodeSessionId, SessionId, UserId};
 use proxy_core::pool::NodeId;
 use proxy_core::session::LinkId;
+use proxy_core::session::kept::{KeptLink, KeptSession, Settings};
 use proxy_core::tenant::TenantId;
 use tokio::sync::Notify;
 
@@ -127,25 +128,6 @@ pub struct SessionEntry {
     settings: Mutex<Settings>,
     /// Commits of the session that failed since all of it was kept; `CLOSED` once it is over.
     misses: AtomicU32,
-}
-
-/// What a client set with a session update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Keep the session when the client is lost.
-    pub resuming: bool,
-    /// For so many seconds.
-    pub timeout: i64,
-}
-
-impl Default for Settings {
-    /// Lavalink's own.
-    fn default() -> Self {
-        Self {
-            resuming: false,
-            timeout: 60,
-        }
-    }
 }
 
 /// What is known of a session when it begins.
@@ -335,6 +317,19 @@ impl SessionEntry {
     /// The session is over; whether commits of it had failed.
     pub(crate) fn closes_misses(&self) -> bool {
         !matches!(self.misses.swap(CLOSED, Ordering::Relaxed), 0 | CLOSED)
+    }
+
+    /// Who it is, for another run of the proxy, with these links.
+    pub(crate) fn kept(&self, links: Vec<KeptLink>) -> KeptSession {
+        KeptSession {
+            id: self.id.clone(),
+            tenant: Arc::clone(&self.tenant_name),
+            user: self.user,
+            client: self.client_name.clone(),
+            opened: self.opened,
+            settings: self.settings(),
+            links,
+        }
     }
 
     /// The resuming settings in force.

@@ -23,7 +23,7 @@ use super::start::{self, Handshake};
 use super::{tunnel, v4};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
-use crate::keeper::{self, Change, KeptSession};
+use crate::keeper::{self, Change};
 use crate::local;
 use crate::shared::Shared;
 use crate::usage::Ended;
@@ -44,7 +44,7 @@ pub(crate) async fn start(
     let answer = start::switching(class, &handshake.accept, false);
     let entry = Arc::new(SessionEntry::new(start::new_session(&worker, &handshake, user, None)));
     // It may turn out to be v4, and by then its client knows the id.
-    let kept = KeptSession::of(&entry, Vec::new());
+    let kept = entry.kept(Vec::new());
     let kept = keeper::commit(&worker, &entry, Change::Session(kept));
     if start::write_switching(&worker, &mut client, &answer, &mut handshake, None)
         .await

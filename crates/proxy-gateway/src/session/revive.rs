@@ -7,11 +7,12 @@ use std::time::Duration;
 use lavalink_protocol::detect::Class;
 use lavalink_protocol::id::NodeSessionId;
 use proxy_core::pool::NodeId;
+use proxy_core::session::{KeptLink, KeptSession};
 use proxy_core::tenant::Tenant;
 
 use super::directory::{NewSession, SessionEntry};
 use super::v4::Revived;
-use crate::keeper::{Change, KeptLink, KeptSession};
+use crate::keeper::Change;
 use crate::shared::Shared;
 
 /// Between two sessions that take up their links: a thousand a second, so that nodes are not run down, and far from the

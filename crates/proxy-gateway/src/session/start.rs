@@ -26,7 +26,7 @@ use super::{late, tunnel};
 use crate::access::{Line, Outcome};
 use crate::connection::Client;
 use crate::error::{CloseCause, ProxyError};
-use crate::keeper::{self, Change, KeptSession};
+use crate::keeper::{self, Change};
 use crate::respond::{self, To};
 use crate::rest::ask;
 use crate::shared::Crossing;
@@ -186,7 +186,7 @@ async fn start_v4(
     match open_link(&worker, &handshake.tenant, &entry.id, &handshake.fields).await {
         Ok((node, socket, node_session)) => {
             // Kept while the answer is on its way, and before the client is told the id.
-            let kept = KeptSession::of(&entry, Vec::new());
+            let kept = entry.kept(Vec::new());
             let kept = keeper::commit(&worker, &entry, Change::Session(kept));
             let answer = switching(Class::V4, &handshake.accept, false);
             if write_switching(&worker, &mut client, &answer, &mut handshake, Some(node))

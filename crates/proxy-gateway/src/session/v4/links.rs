@@ -10,11 +10,12 @@ use lavalink_protocol::id::{GuildId, NodeSessionId};
 use lavalink_protocol::stats::{Stats, StatsForm};
 use lavalink_protocol::ws::{self, From, Opcode};
 use proxy_core::pool::{LinkGuard, LinkKey, NodeId};
+use proxy_core::session::kept::KeptLink;
 use proxy_core::session::machine::{Input, Leave, LinkLoss, PlacementMode, Route as Way, VoicePing};
 use proxy_core::session::{Link, LinkId};
 
 use super::Session;
-use crate::keeper::{self, Change, KeptLink};
+use crate::keeper::{self, Change};
 use crate::local;
 use crate::rest::pool::{NodePool, Watch};
 use crate::session::dial::NodeSocket;
