@@ -208,9 +208,19 @@ pub(crate) async fn run(forward: &mut Forward, worker: &Rc<Worker>, client: &mut
             Ok(GoOn::Answer(body)) => return answer(forward, worker, client, &body).await,
             Err(error) => {
                 end(forward, worker);
-                return Err(error.into());
+                let is_over = forward.player.as_ref().is_none_or(|player| player.is_over(worker));
+                return Err(to_be_told(error, is_over).into());
             }
         }
+    }
+}
+
+/// What a client is told at last. When it is a node that has lost its session, the client's own is there still, and a
+/// library that read otherwise would give it up.
+fn to_be_told(error: ProxyError, is_over: bool) -> ProxyError {
+    match error {
+        ProxyError::SessionNotFound if !is_over => ProxyError::NodeClosed,
+        error => error,
     }
 }
 
@@ -429,4 +439,17 @@ async fn answer(
         status: 200,
         keep_alive,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_has_lost_its_session_is_not_told_as_the_loss_of_the_clients() {
+        let told = |error, is_over| to_be_told(error, is_over).answer().status;
+        assert_eq!(told(ProxyError::SessionNotFound, false), 502);
+        assert_eq!(told(ProxyError::SessionNotFound, true), 404);
+        assert_eq!(told(ProxyError::NodeTimeout, false), 504);
+    }
 }

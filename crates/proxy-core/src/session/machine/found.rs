@@ -107,11 +107,11 @@ impl Machine {
             None if away => {}
             // It may have been destroyed since the node was asked.
             None if self.last_gone.is_some_and(|gone| asked <= gone) => {
-                let heard = self.heard.iter().any(|(heard, ..)| *heard == guild);
-                if !heard && self.links.get(link).is_some_and(|link| link.revived) {
-                    self.hear_first(guild, link, TrackMark::of_player(body));
+                if self.links.get(link).is_some_and(|link| link.revived) {
+                    self.revived_on(guild, link, body, cx);
+                } else {
+                    cx.effects.push(Effect::FindPlayer { guild, link });
                 }
-                cx.effects.push(Effect::FindPlayer { guild, link });
             }
             None => {
                 self.players.entry(guild, link);
@@ -153,6 +153,23 @@ impl Machine {
         if due {
             self.suspect(guild, link, Some(body.into()), cx);
         }
+    }
+
+    /// A player of an earlier run, of which a message may have said more than its node did when it was asked. Nobody can
+    /// have destroyed it meanwhile, since requests wait until all players are known. So it is there: a request must not
+    /// find another place for it, whatever it plays by now.
+    fn revived_on(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
+        let heard = self.heard.iter().any(|(heard, ..)| *heard == guild);
+        let shadow = Shadow::new(&Asked::default(), body, cx.now).filter(|shadow| !heard && !shadow.has_track());
+        if shadow.is_none() {
+            // Its track may have ended since. Its start was told.
+            if !heard {
+                self.hear_first(guild, link, TrackMark::of_player(body));
+            }
+            cx.effects.push(Effect::FindPlayer { guild, link });
+        }
+        self.players.entry(guild, link).shadow = shadow.map(Box::new);
+        self.is_there(guild, link, cx);
     }
 
     pub(super) fn suspect(&mut self, guild: GuildId, link: LinkId, body: Option<Box<[u8]>>, cx: &mut Cx<'_>) {

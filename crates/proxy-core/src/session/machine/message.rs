@@ -105,7 +105,10 @@ impl Machine {
         }
         match (envelope.op, envelope.event) {
             (Op::PlayerUpdate, _) => {
-                if let Some(shadow) = &mut player.shadow {
+                // A node that is resumed tells of all its players, and of those without a track that they are at zero.
+                // Which these are it is just being asked.
+                let resumed = self.links.get(link).is_some_and(|link| link.reconciling);
+                if let Some(shadow) = player.shadow.as_mut().filter(|_| !resumed) {
                     shadow.told_update(payload, now);
                     if self.ping_due.is_none_or(|due| due <= now) {
                         self.ping_due = Some(now + PING_EVERY);

@@ -302,6 +302,38 @@ fn a_client_that_is_back_before_its_players_are_known_is_told_of_them() {
     assert!(effects.contains(&Effect::SendPlayerUpdates(LINK)), "{effects:?}");
 }
 
+/// What the node queued comes before its answer, and a client that hears of an end plays the next track at once.
+#[test]
+fn after_a_restart_a_player_whose_track_ends_stays_where_it_is() {
+    for (shown, asks_again) in [(Some("a"), true), (None, false)] {
+        let mut story = revived(PlacementMode::Player, &[NODE]);
+        story.acts(Input::ClientBack);
+        story.acts(resumed(LINK, true));
+        let body = format!("[{}]", std::str::from_utf8(&player(shown)).unwrap());
+        let list = listed(&story, body.into_bytes().into());
+        story.clock += 10;
+        let end = story.track_event(LINK, EventKind::TrackEnd, &json!({}));
+        assert_eq!(end, Disposition::Forward);
+        let effects = story.acts(list);
+        assert_eq!(story.machine.route(GUILD), Route::Link(LINK), "{shown:?}");
+        let find = Effect::FindPlayer {
+            guild: GUILD,
+            link: LINK,
+        };
+        assert_eq!(effects.contains(&find), asks_again, "{effects:?}");
+        story.clock += 10;
+        let asked = story.now();
+        let found = Input::PlayerFound {
+            guild: GUILD,
+            link: LINK,
+            asked,
+            body: Some(player(None)),
+        };
+        assert_eq!(story.acts(found), [], "the end was told");
+        assert_eq!(story.message(LINK, Op::Event, Some(7)), Disposition::Forward);
+    }
+}
+
 #[test]
 fn a_session_whose_only_node_was_lost_with_the_earlier_run_is_not_resumed() {
     for back in [false, true] {

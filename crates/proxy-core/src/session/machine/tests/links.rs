@@ -181,6 +181,21 @@ fn what_was_lost_in_the_dead_socket_is_told_unless_a_late_message_tells_it() {
     }
 }
 
+/// A node that is resumed says of a player without a track that it is at zero.
+#[test]
+fn what_ran_out_while_the_link_was_lost_is_told_as_finished() {
+    let mut story = Story::playing();
+    story.clock += 99_500;
+    story.acts(lost(LinkLoss::Broken));
+    story.acts(resumed(LINK, true));
+    let update = br#"{"op":"playerUpdate","guildId":"7","state":{"time":1,"position":0,"connected":true,"ping":1}}"#;
+    let (now, heard) = (story.now(), envelope(Op::PlayerUpdate, Some(7), EventKind::None));
+    assert_eq!(story.machine.message(LINK, &heard, update, now), Disposition::Forward);
+    let body = format!("[{}]", std::str::from_utf8(&player(None)).unwrap());
+    story.acts(listed(&story, body.into_bytes().into()));
+    assert_eq!(told(&story.tick(500)), ["TrackEndEvent finished"]);
+}
+
 #[test]
 fn a_player_that_the_node_lost_is_forgotten_with_a_word() {
     let mut story = resuming_story();
