@@ -446,6 +446,11 @@ impl ProxyProgram {
         assert!(sent.unwrap().success());
     }
 
+    /// Ends it at this very moment, as `kill -9` does: no other program has to be started for it first.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
     /// What it holds of the machine's memory now.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();

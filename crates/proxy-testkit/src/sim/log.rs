@@ -1,4 +1,5 @@
-//! What a simulated node saw: requests and client messages, for tests to look at afterwards. Bounded, oldest first out.
+//! What a simulated node saw (requests and client messages) and which tracks it told of, for tests to look at
+//! afterwards. Bounded, oldest first out.
 
 use std::{
     collections::VecDeque,
@@ -9,6 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use http::request::Parts;
+
+use super::delivered::Delivered;
 
 /// How many entries of each kind are kept.
 const LIMIT: usize = 20_000;
@@ -80,6 +83,7 @@ pub struct SeenMessage {
 pub(crate) struct Log {
     requests: Mutex<VecDeque<SeenRequest>>,
     messages: Mutex<VecDeque<SeenMessage>>,
+    delivered: Mutex<VecDeque<Delivered>>,
 }
 
 impl Log {
@@ -108,6 +112,19 @@ impl Log {
 
     pub(crate) fn messages(&self) -> Vec<SeenMessage> {
         self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn delivered(&self, delivered: Delivered) {
+        push(&self.delivered, delivered);
+    }
+
+    pub(crate) fn all_delivered(&self) -> Vec<Delivered> {
+        self.delivered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()

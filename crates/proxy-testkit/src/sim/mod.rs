@@ -11,12 +11,13 @@
 //! | `rest.rs`, `routes.rs`, `answer.rs` | requests and answers |
 //! | `state.rs`, `session.rs`, `player.rs`, `update.rs`, `filters.rs` | what a node remembers and does |
 //! | `messages.rs`, `track.rs`, `load.rs` | JSON and encoded tracks |
-//! | `builder.rs`, `fault.rs`, `command.rs`, `numbered.rs`, `counted.rs`, `log.rs` | what tests ask of it |
+//! | `builder.rs`, `fault.rs`, `command.rs`, `numbered.rs`, `counted.rs`, `delivered.rs`, `log.rs` | what tests ask of it |
 
 mod answer;
 mod builder;
 mod command;
 mod counted;
+mod delivered;
 mod fault;
 mod filters;
 mod generation;
@@ -56,6 +57,7 @@ use tokio::task::JoinHandle;
 
 pub use builder::SimNodeBuilder;
 pub use counted::{Counted, Written};
+pub use delivered::Delivered;
 pub use fault::Fault;
 pub use generation::SimGeneration;
 pub use log::{SeenMessage, SeenRequest};
@@ -297,6 +299,12 @@ impl SimNode {
     /// The counted events that were written whole to a socket, in the order in which they were.
     pub fn written(&self) -> Vec<Written> {
         self.node.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The starts and ends of tracks that were written whole to a socket, in the order in which they were; the latest
+    /// 20,000.
+    pub fn delivered(&self) -> Vec<Delivered> {
+        self.node.log.all_delivered()
     }
 
     fn each_session(&self, work: impl Fn(&mut Session)) {

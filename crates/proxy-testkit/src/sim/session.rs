@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     counted::Counted,
+    delivered::{self, Note},
     generation::SimGeneration,
     io::ConnControl,
     messages::{self, EndReason},
@@ -27,6 +28,8 @@ pub(crate) enum Outgoing {
     Text(String),
     /// A text of which is noted when it has been written.
     Counted(String, Counted),
+    /// The start or the end of a track, noted as well.
+    Track(String, Note),
     Close(u16, &'static str),
     /// Write `playerUpdate`s as fast as possible until the fault is cleared.
     Flood,
@@ -146,9 +149,11 @@ impl Session {
         player.next_update = now;
         let start = player
             .snapshot(now)
-            .map(|(track, data)| messages::track_start(generation, guild, &track, &data));
-        if let Some(start) = start {
-            self.send(start);
+            .map(|(track, data)| (messages::track_start(generation, guild, &track, &data), track.uri));
+        if let Some((start, uri)) = start {
+            let uri = uri.unwrap_or_default();
+            let end = false;
+            delivered::send(self, start, Note { guild, uri, end });
         }
         self.send_update(guild, now);
     }
@@ -162,13 +167,9 @@ impl Session {
             return;
         };
         player.track = None;
-        self.send(messages::track_end(
-            self.settings.generation,
-            guild,
-            &track,
-            &user_data,
-            reason,
-        ));
+        let text = messages::track_end(self.settings.generation, guild, &track, &user_data, reason);
+        let uri = track.uri.unwrap_or_default();
+        delivered::send(self, text, Note { guild, uri, end: true });
     }
 
     /// A failing track: the exception, then its end.

@@ -22,6 +22,7 @@ use tokio_tungstenite::{
 use super::{
     Node, SimGeneration,
     answer::{Answer, Body},
+    delivered,
     io::ConnControl,
     messages::{self, PlayerState},
     rest::RestError,
@@ -252,12 +253,16 @@ async fn write(
     queue: &mut UnboundedReceiver<Outgoing>,
 ) -> Result<(), Closed> {
     let mut next = Some(first);
-    let mut counted = Vec::new();
+    let (mut counted, mut tracks) = (Vec::new(), Vec::new());
     while let Some(outgoing) = next {
         match outgoing {
             Outgoing::Counted(text, event) => {
                 socket.feed(Message::text(text)).await.map_err(|_| Closed)?;
                 counted.push(event);
+            }
+            Outgoing::Track(text, note) => {
+                socket.feed(Message::text(text)).await.map_err(|_| Closed)?;
+                tracks.push(note);
             }
             Outgoing::Text(text) => socket.feed(Message::text(text)).await.map_err(|_| Closed)?,
             Outgoing::Flood => flood(node, socket).await?,
@@ -270,6 +275,7 @@ async fn write(
     }
     socket.flush().await.map_err(|_| Closed)?;
     node.note_written(counted);
+    delivered::note(&node.log, tracks);
     Ok(())
 }
 

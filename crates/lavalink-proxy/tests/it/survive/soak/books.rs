@@ -2,50 +2,73 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use proxy_testkit::SimNode;
 use proxy_testkit::sim::Counted;
 use serde_json::Value;
 
-use super::chaos::Freeze;
+use super::runs::Outage;
+use super::session_of;
 
-/// How many complaints are worth reading.
-const SHOWN: usize = 20;
+/// Whether every track that is played must be told to have started, also when the node dies before it says so.
+const STARTS_ARE_TOLD: bool = true;
 
 /// What is known of one guild.
 #[derive(Debug, Default)]
-struct Guild {
+pub(super) struct Guild {
     /// Its counted events, in the order in which they came.
-    counted: Vec<Counted>,
+    pub(super) counted: Vec<Counted>,
     /// Tracks that the proxy said it plays.
     played: u32,
     starts: u32,
     ends: u32,
+    /// Those that a kill took along; they count as told.
+    lost: [u32; 2],
+    /// Tracks that were told to have started (false) or ended (true).
+    told: BTreeSet<(String, bool)>,
     /// What it should never have heard.
-    trouble: Vec<String>,
+    pub(super) trouble: Vec<String>,
+}
+
+/// A track of which the proxy found out that it had ended, though not by running out.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) uri: String,
+    pub(super) at: Instant,
+}
+
+/// A track that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Over {
+    pub(super) guild: i64,
+    pub(super) uri: String,
 }
 
 /// All guilds of all bots.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     guilds: Mutex<BTreeMap<i64, Guild>>,
+    found: Mutex<Vec<Found>>,
+    /// Tracks that have ended, which a kill kept from being told.
+    overdue: Mutex<BTreeSet<Over>>,
     other: Mutex<BTreeMap<&'static str, u32>>,
 }
 
 impl Books {
-    fn guilds(&self) -> MutexGuard<'_, BTreeMap<i64, Guild>> {
-        self.guilds.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn guilds(&self) -> MutexGuard<'_, BTreeMap<i64, Guild>> {
+        locked(&self.guilds)
+    }
+
+    pub(super) fn found(&self) -> Vec<Found> {
+        locked(&self.found).clone()
     }
 
     /// Counts anything else that is worth a figure.
     pub(super) fn note(&self, what: &'static str) {
-        *self
-            .other
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(what)
-            .or_default() += 1;
+        *locked(&self.other).entry(what).or_default() += 1;
     }
 
     /// The answer to a request to play a track was 200.
@@ -53,31 +76,70 @@ impl Books {
         self.guilds().entry(guild).or_default().played += 1;
     }
 
-    /// Takes a message; whether a track of the guild has ended, so that the next one has to be played.
-    pub(super) fn heard(&self, message: &Value) -> Option<i64> {
+    /// Takes a message; which track of a guild has ended, so that the next one has to be played.
+    pub(super) fn heard(&self, message: &Value) -> Option<Over> {
         let guild: i64 = message["guildId"].as_str()?.parse().ok()?;
+        let kind = message["type"].as_str()?;
+        let uri = message["track"]["info"]["uri"].as_str().unwrap_or_default();
         let mut guilds = self.guilds();
         let entry = guilds.entry(guild).or_default();
-        match message["type"].as_str()? {
+        match kind {
             "SimCountedEvent" => entry.counted.push(Counted {
                 guild,
                 player: message["simPlayer"].as_u64().unwrap(),
                 number: message["simCount"].as_u64().unwrap(),
             }),
-            "TrackStartEvent" => entry.starts += 1,
+            "TrackStartEvent" => {
+                entry.starts += 1;
+                entry.told.insert((uri.to_owned(), false));
+            }
             "TrackEndEvent" => {
                 entry.ends += 1;
+                entry.told.insert((uri.to_owned(), true));
                 match message["reason"].as_str() {
                     Some("finished") => {}
                     // What became of it nobody knows; its bot plays the next one either way.
-                    Some("loadFailed") => self.note("tracks whose end was found out"),
+                    Some("loadFailed") => locked(&self.found).push(Found {
+                        uri: uri.to_owned(),
+                        at: Instant::now(),
+                    }),
                     _ => entry.trouble.push(message.to_string()),
                 }
-                return Some(guild);
+                let uri = uri.to_owned();
+                return Some(Over { guild, uri });
             }
             _ => entry.trouble.push(message.to_string()),
         }
         None
+    }
+
+    /// Counts as told what the program took along when it was killed, once all clients have read what it had sent them.
+    /// No later run can know of it: which track a player had is written nowhere.
+    pub(super) fn write_off(&self, nodes: &[SimNode], outage: &Outage) {
+        let mut guilds = self.guilds();
+        for delivered in nodes.iter().flat_map(SimNode::delivered) {
+            let (number, end) = (delivered.guild, delivered.end);
+            let Some(guild) = guilds.get_mut(&number) else { continue };
+            if !outage.took(session_of(number), delivered.at) || plays(nodes, number, &delivered.uri) && end {
+                continue;
+            }
+            let uri = delivered.uri;
+            if guild.told.insert((uri.clone(), end)) {
+                guild.lost[usize::from(end)] += 1;
+                if end {
+                    locked(&self.overdue).insert(Over { guild: number, uri });
+                }
+            }
+        }
+    }
+
+    /// Tracks of these guilds of which nobody will say that they have ended.
+    pub(super) fn take_overdue(&self, of: &Range<i64>) -> Vec<Over> {
+        let mut overdue = locked(&self.overdue);
+        let taken = overdue.iter().filter(|over| of.contains(&over.guild));
+        let taken: Vec<Over> = taken.cloned().collect();
+        overdue.retain(|over| !of.contains(&over.guild));
+        taken
     }
 
     /// How many guilds have heard a track start.
@@ -85,82 +147,69 @@ impl Books {
         self.guilds().values().filter(|guild| guild.starts > 0).count()
     }
 
-    /// Guilds of which a node does not have exactly what their bot believes.
-    pub(super) fn unsettled(&self, nodes: &[SimNode]) -> Vec<String> {
+    /// Guilds that have no player, or more than one.
+    pub(super) fn without_their_player(&self, nodes: &[SimNode]) -> Vec<String> {
         let mut on: BTreeMap<i64, u32> = BTreeMap::new();
-        for guild in nodes
-            .iter()
-            .flat_map(SimNode::sessions)
-            .flat_map(|session| session.guilds)
-        {
+        let sessions = nodes.iter().flat_map(SimNode::sessions);
+        for guild in sessions.flat_map(|session| session.guilds) {
             *on.entry(guild).or_default() += 1;
         }
+        let players = |guild: &i64| on.get(guild).copied().unwrap_or_default();
         let guilds = self.guilds();
-        let wrong = guilds.iter().filter_map(|(guild, known)| {
-            let players = on.get(guild).copied().unwrap_or_default();
-            // A start may be lost with the node that was to send it; an end is told by whoever finds out.
-            let told = known.starts <= known.played && (known.ends == known.played || known.ends + 1 == known.played);
-            (players != 1 || !told).then(|| {
-                let Guild {
-                    played, starts, ends, ..
-                } = known;
-                format!("guild {guild}: {players} players; played {played}, heard {starts} starts and {ends} ends")
-            })
-        });
-        wrong.take(SHOWN).collect()
+        let wrong = guilds.keys().filter(|guild| players(guild) != 1);
+        wrong
+            .map(|guild| format!("guild {guild}: {} players", players(guild)))
+            .collect()
     }
 
-    /// What is wrong with what was heard.
-    pub(super) fn complaints(&self, nodes: &[SimNode], freezes: &[Freeze]) -> Vec<String> {
+    /// Guilds that were not told what became of their tracks.
+    pub(super) fn untold(&self) -> Vec<String> {
         let guilds = self.guilds();
-        let mut complaints = Vec::new();
-        for (guild, known) in &*guilds {
-            for message in &known.trouble {
-                complaints.push(format!("guild {guild} was told {message}"));
-            }
-            for pair in known.counted.windows(2).filter(|pair| pair[0] >= pair[1]) {
-                complaints.push(format!("guild {guild}: {:?} came before {:?}", pair[0], pair[1]));
-            }
-        }
-        let heard: BTreeSet<Counted> = guilds
-            .values()
-            .flat_map(|guild| guild.counted.iter().copied())
-            .collect();
-        for (index, node) in nodes.iter().enumerate() {
-            for written in node.written().iter().filter(|written| !heard.contains(&written.event)) {
-                let event = written.event;
-                // A node that is cut off does not know that its players have gone on elsewhere.
-                let left = freezes
-                    .iter()
-                    .any(|freeze| freeze.node == index && freeze.since <= written.at);
-                let later = Counted {
-                    number: event.number + 1,
-                    ..event
-                }..Counted {
-                    player: event.player + 1,
-                    number: 0,
-                    ..event
-                };
-                if !left || heard.range(later).next().is_some() {
-                    complaints.push(format!("{event:?} was delivered by node {index} and not heard"));
-                }
-            }
-        }
-        complaints.truncate(SHOWN);
-        complaints
+        let wrong = guilds.iter().filter(|(_, guild)| {
+            let (starts, ends) = (guild.starts + guild.lost[0], guild.ends + guild.lost[1]);
+            let started = starts == guild.played || !STARTS_ARE_TOLD && starts < guild.played;
+            !started || !(guild.played - 1..=guild.played).contains(&ends)
+        });
+        let told = wrong.map(|(number, guild)| {
+            let Guild {
+                played,
+                starts,
+                ends,
+                lost,
+                trouble,
+                ..
+            } = guild;
+            format!(
+                "guild {number}: played {played}, heard {starts} starts and {ends} ends, {lost:?} lost, {trouble:?}"
+            )
+        });
+        told.collect()
     }
+}
+
+/// Whether this is what a guild's player plays.
+fn plays(nodes: &[SimNode], guild: i64, uri: &str) -> bool {
+    let mut players = nodes.iter().filter_map(|node| node.find_player(guild));
+    players.any(|(_, player)| player["track"]["info"]["uri"] == uri)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guilds = self.guilds();
-        let counted: usize = guilds.values().map(|guild| guild.counted.len()).sum();
-        let played: u32 = guilds.values().map(|guild| guild.played).sum();
-        let unheard: u32 = guilds.values().map(|guild| guild.played - guild.starts).sum();
-        let other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |figure: fn(&Guild) -> usize| guilds.values().map(figure).sum::<usize>();
+        let counted = sum(|guild| guild.counted.len());
+        let played = sum(|guild| guild.played as usize);
+        let unheard = sum(|guild| (guild.played - guild.starts - guild.lost[0]) as usize);
+        let [starts, ends] = [sum(|guild| guild.lost[0] as usize), sum(|guild| guild.lost[1] as usize)];
+        let (found, other) = (self.found().len(), locked(&self.other));
         write!(
             f,
-            "{counted} events heard, {played} tracks played, {unheard} starts lost with their nodes, {other:?}"
+            "{counted} events heard, {played} tracks played, {unheard} starts lost with their nodes, {starts} starts and \
+             {ends} ends lost in kills, {found} ends found out, {other:?}"
         )
     }
 }

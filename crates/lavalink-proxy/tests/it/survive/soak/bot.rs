@@ -3,19 +3,21 @@
 //! It never leaves without having read what was written to it: what is in a socket that its client throws away is lost,
 //! with the proxy as with Lavalink, and nobody could tell that from a loss of the proxy's own.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proxy_testkit::TestClient;
-use proxy_testkit::client::voice;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::books::Books;
-use super::{CALM, guilds};
-use crate::support::{BOT, PASSWORD};
+use super::books::{Books, Over};
+use super::plays::{Play, Played, SHORTEST, uri};
+use super::runs::{Outages, Runs};
+use super::{CALM, guilds, user};
+use crate::support::PASSWORD;
 
 /// A bot that runs by itself.
 pub(super) struct Bot {
@@ -24,36 +26,55 @@ pub(super) struct Bot {
     rest: watch::Sender<bool>,
     /// Whether it has come to rest.
     resting: watch::Receiver<bool>,
+    back: watch::Receiver<usize>,
 }
 
 /// What its task works with.
 struct Life {
     url: String,
-    user: u64,
+    number: u64,
     client: Arc<Mutex<Arc<TestClient>>>,
     books: Arc<Books>,
+    outages: Arc<Outages>,
     rng: fastrand::Rng,
-    plays: JoinSet<()>,
+    plays: JoinSet<Played>,
+    /// Guilds whose next track is being asked for, and whether its end was heard already.
+    asked: BTreeMap<i64, Arc<OnceLock<Instant>>>,
+    /// Guilds whose track was asked for more than once.
+    again: BTreeMap<i64, Played>,
+    /// What was asked for last in each guild.
+    names: BTreeMap<i64, String>,
+    tracks: u32,
+    /// After how many outages its client is connected.
+    back: watch::Sender<usize>,
     /// What is over is not followed by anything.
     resting: bool,
 }
 
 impl Bot {
     /// Starts with a track in every guild, which may not have begun yet.
-    pub(super) async fn start(url: &str, number: u64, books: Arc<Books>, rng: fastrand::Rng) -> Self {
-        let user = BOT + number;
-        let client = TestClient::v4(url, PASSWORD, user).connect().await.unwrap();
+    pub(super) async fn start(runs: &Runs, number: u64, books: Arc<Books>, rng: fastrand::Rng) -> Self {
+        let client = TestClient::v4(&runs.url, PASSWORD, user(number))
+            .connect()
+            .await
+            .unwrap();
         let answer = client.update_session(&json!({"resuming": true, "timeout": 60})).await;
         assert_eq!(answer.unwrap().status, 200);
         let client = Arc::new(Mutex::new(Arc::new(client)));
         let (rest, resting) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut life = Life {
-            url: url.to_owned(),
-            user,
+            url: runs.url.clone(),
+            number,
             client: Arc::clone(&client),
             books,
+            outages: Arc::clone(&runs.outages),
             rng,
             plays: JoinSet::new(),
+            asked: BTreeMap::new(),
+            again: BTreeMap::new(),
+            names: BTreeMap::new(),
+            tracks: 0,
+            back: watch::Sender::new(0),
             resting: false,
         };
         for guild in guilds(number) {
@@ -63,6 +84,7 @@ impl Bot {
             client,
             rest: rest.clone(),
             resting: resting.subscribe(),
+            back: life.back.subscribe(),
         };
         tokio::spawn(life.run(rest.subscribe(), resting));
         bot
@@ -73,11 +95,15 @@ impl Bot {
         self.resting.has_changed().is_ok()
     }
 
-    /// Waits until it does nothing new any more and its client is connected; it listens on.
-    pub(super) async fn come_to_rest(&self) {
+    /// After how many outages its client is connected.
+    pub(super) fn is_back_after(&self) -> usize {
+        *self.back.borrow()
+    }
+
+    /// Waits until it does nothing new any more and its client is connected; it listens on. False when it gave up.
+    pub(super) async fn come_to_rest(&self) -> bool {
         self.rest.send_replace(true);
-        let rested = self.resting.clone().wait_for(|rested| *rested).await.map(drop);
-        rested.expect("the bot's task is well");
+        self.resting.clone().wait_for(|rested| *rested).await.is_ok()
     }
 
     /// Its client closes, and will not be back.
@@ -93,16 +119,25 @@ impl Life {
         let mut next_absence = self.next_absence();
         loop {
             self.listen(Duration::from_millis(50)).await;
-            while self.plays.try_join_next().is_some_and(|played| {
-                played.unwrap();
-                true
-            }) {}
+            self.take_answers().await;
+            for over in self.books.take_overdue(&guilds(self.number)) {
+                self.over(&over).await;
+            }
+            let client = Arc::clone(&*self.client.lock().await);
+            if client.ended().is_some() {
+                // `leave_for_good` is the end of it.
+                if *resting.borrow() {
+                    return;
+                }
+                self.find_the_next_run(&client).await;
+                continue;
+            }
             self.resting = *rest.borrow();
             if self.resting && self.plays.is_empty() {
                 resting.send_replace(true);
             }
             if !self.resting && Instant::now() >= next_absence {
-                self.come_back().await;
+                self.come_back(&client).await;
                 next_absence = self.next_absence();
             }
         }
@@ -117,13 +152,50 @@ impl Life {
         let client = Arc::clone(&*self.client.lock().await);
         let mut wait = within;
         while let Ok(message) = client.wait_for(|_| true, wait).await {
-            if let Some(guild) = self.books.heard(&message)
-                && !self.resting
-            {
-                self.play(guild).await;
+            if let Some(over) = self.books.heard(&message) {
+                self.over(&over).await;
             }
             // The rest of what is there already.
             wait = Duration::ZERO;
+        }
+    }
+
+    /// Requests to play that were answered, or found to be done.
+    async fn take_answers(&mut self) {
+        while let Some(played) = self.plays.try_join_next() {
+            let played = played.unwrap();
+            let over = self.asked.remove(&played.guild).and_then(|over| over.get().copied());
+            self.again.insert(played.guild, played);
+            if let Some(heard) = over {
+                self.over_at(played.guild, heard).await;
+            }
+        }
+    }
+
+    /// An end was heard.
+    async fn over(&mut self, over: &Over) {
+        let (now, guild) = (Instant::now(), over.guild);
+        // That of another track is none to act on, and the books complain.
+        if self.names.get(&guild).is_none_or(|name| uri(name) != over.uri) {
+            return;
+        }
+        match self.asked.get(&guild) {
+            Some(heard) => _ = heard.set(now),
+            None => self.over_at(guild, now).await,
+        }
+    }
+
+    async fn over_at(&mut self, guild: i64, heard: Instant) {
+        if self
+            .again
+            .remove(&guild)
+            .is_some_and(|played| played.ended_before(heard))
+        {
+            // An earlier try had been done as well, so this was the first of two; the second plays.
+            self.books.played(guild);
+            self.books.note("tracks played twice");
+        } else if !self.resting {
+            self.play(guild).await;
         }
     }
 
@@ -132,56 +204,104 @@ impl Life {
         let length = if guild % 2 == 0 {
             3_600_000
         } else {
-            self.rng.u64(4_000..15_000)
+            self.rng.u64(SHORTEST..15_000)
         };
-        let client = Arc::clone(&*self.client.lock().await);
-        let books = Arc::clone(&self.books);
-        self.plays.spawn(async move {
-            let deadline = Instant::now() + CALM;
-            let encoded = loop {
-                match client.load_encoded(&format!("sim:track:t{guild}:{length}")).await {
-                    Ok(encoded) => break encoded,
-                    Err(error) => assert!(Instant::now() < deadline, "{error:#}"),
-                }
-                books.note("loads that failed");
-                sleep(Duration::from_millis(100)).await;
-            };
-            let update = json!({"track": {"encoded": encoded}, "voice": voice(guild, true)});
-            let mut answer = client.patch_player(guild, &update).await.unwrap();
-            // No node in time, or no answer. It may have been done all the same, so it must not replace what plays.
-            while matches!(answer.status, 503 | 504) && Instant::now() < deadline {
-                books.note("updates sent again");
-                let again = format!("{guild}?noReplace=true");
-                answer = client.patch_player(again, &update).await.unwrap();
-            }
-            assert_eq!(answer.status, 200, "guild {guild}: {}", answer.text());
-            let playing: Value = answer.json();
-            let wanted = format!("https://sim.invalid/track/t{guild}");
-            assert_eq!(playing["track"]["info"]["uri"], json!(wanted), "guild {guild}");
-            books.played(guild);
-        });
+        self.tracks += 1;
+        let over = Arc::new(OnceLock::new());
+        self.asked.insert(guild, Arc::clone(&over));
+        let name = format!("t{guild}-{}", self.tracks);
+        self.names.insert(guild, name.clone());
+        let play = Play {
+            guild,
+            name,
+            length,
+            client: Arc::clone(&*self.client.lock().await),
+            books: Arc::clone(&self.books),
+            outages: Arc::clone(&self.outages),
+            back: self.back.subscribe(),
+            over,
+        };
+        self.plays.spawn(play.run());
     }
 
-    /// The client leaves and comes back, or another one takes its place.
-    async fn come_back(&mut self) {
-        let client = Arc::clone(&*self.client.lock().await);
+    /// The client leaves and comes back, or another one takes its place. When the program is killed meanwhile, that is
+    /// for later.
+    async fn come_back(&mut self, client: &TestClient) {
         if self.rng.bool() {
             // A session whose client is away takes no requests, as in Lavalink.
-            while let Some(played) = self.plays.join_next().await {
-                played.unwrap();
+            while !self.plays.is_empty() {
+                if client.ended().is_some() {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+                self.take_answers().await;
             }
+            self.outages.leaves(self.number);
             client.disconnect().await;
             sleep(Duration::from_millis(self.rng.u64(..3_000))).await;
-            assert!(client.resume().await.unwrap(), "the session is resumed");
+            self.resume(client).await;
             self.books.note("clients that came back");
             return;
         }
-        let second = TestClient::v4(&self.url, PASSWORD, self.user);
-        let second = second.resume(client.session_id()).connect().await.unwrap();
-        assert!(second.resumed(), "the session is resumed");
+        let outages = self.outages.count();
+        let second = TestClient::v4(&self.url, PASSWORD, user(self.number));
+        let second = match second.resume(client.session_id()).connect().await {
+            Ok(second) => second,
+            Err(error) => {
+                assert!(self.outages.count() > self.outages_seen(), "{error:#}");
+                return;
+            }
+        };
+        assert_resumed(&second);
         assert!(client.wait_ended(CALM).await.is_some(), "the first socket is closed");
         self.listen(Duration::ZERO).await;
         *self.client.lock().await = Arc::new(second);
+        self.back.send_replace(outages);
         self.books.note("clients that took over");
     }
+
+    /// The program was killed: the client reads what is left, and finds its session in the next run.
+    async fn find_the_next_run(&mut self, client: &TestClient) {
+        let ended = client.ended();
+        assert!(
+            self.outages.count() > self.outages_seen(),
+            "the socket ended: {ended:?}"
+        );
+        self.listen(Duration::ZERO).await;
+        sleep(Duration::from_millis(self.rng.u64(..1_500))).await;
+        self.resume(client).await;
+        self.books.note("clients that found the next run");
+    }
+
+    async fn resume(&mut self, client: &TestClient) {
+        let deadline = Instant::now() + CALM;
+        loop {
+            // Before it connects: whoever counts a kill too few is only more patient.
+            let outages = self.outages.count();
+            match client.resume().await {
+                Ok(_) => {
+                    assert_resumed(client);
+                    self.outages.is_back(self.number);
+                    // What came before it left, too.
+                    self.listen(Duration::ZERO).await;
+                    self.back.send_replace(outages);
+                    return;
+                }
+                Err(error) => {
+                    let killed = self.outages.count() > self.outages_seen();
+                    assert!(killed && Instant::now() < deadline, "{error:#}");
+                }
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn outages_seen(&self) -> usize {
+        *self.back.borrow()
+    }
+}
+
+fn assert_resumed(client: &TestClient) {
+    let header = client.handshake_header("session-resumed");
+    assert_eq!((header.as_deref(), client.resumed()), (Some("true"), true));
 }

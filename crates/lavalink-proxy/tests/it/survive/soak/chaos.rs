@@ -11,11 +11,42 @@ const HURT: usize = 2;
 /// A node that is back is left alone so long.
 const PEACE: Duration = Duration::from_secs(4);
 
-/// A time in which a node was cut off: it plays on, and may not know that its players were moved.
+/// A time in which a node was not there, or was there again without what it had.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Freeze {
+pub(super) struct Harm {
     pub(super) node: usize,
     pub(super) since: Instant,
+    /// `None` while it lasts.
+    until: Option<Instant>,
+    /// It was only cut off: it plays on, and may not know that its players were moved.
+    pub(super) frozen: bool,
+}
+
+impl Harm {
+    /// Whether it was in this time, at least in part.
+    pub(super) fn was(&self, from: Instant, to: Instant) -> bool {
+        self.since <= to && self.until.is_none_or(|until| until >= from)
+    }
+
+    /// Whether the node had just thawed: what it writes then may go into sockets that were given up meanwhile, though it
+    /// is resumed on others.
+    pub(super) fn was_thawing(&self, at: Instant) -> bool {
+        self.frozen && self.until.is_some_and(|until| (until..until + THAW).contains(&at))
+    }
+}
+
+/// How long a node may take to notice which of its sockets are dead.
+const THAW: Duration = Duration::from_millis(500);
+
+/// What may happen now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Mood {
+    /// Everything.
+    Wild,
+    /// Links are cut, and nodes left alone.
+    Cutting,
+    /// Nothing.
+    Calm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +64,8 @@ pub(super) struct Chaos {
     states: Vec<State>,
     next_harm: Instant,
     next_cut: Instant,
-    freezes: Vec<Freeze>,
+    mood: Mood,
+    harms: Vec<Harm>,
     /// How often what was done.
     done: [(&'static str, u32); 5],
 }
@@ -52,7 +84,8 @@ impl Chaos {
             rng,
             next_harm: Instant::now(),
             next_cut: Instant::now(),
-            freezes: Vec::new(),
+            mood: Mood::Wild,
+            harms: Vec::new(),
             done: ["killed", "frozen", "restarted", "shut down", "links cut"].map(|what| (what, 0)),
         }
     }
@@ -63,26 +96,32 @@ impl Chaos {
         for node in 0..self.nodes.len() {
             self.heal(node, now);
         }
-        if now >= self.next_harm {
+        if self.mood == Mood::Wild && now >= self.next_harm {
             self.next_harm = now + self.between(500, 3_000);
             self.harm(now);
         }
-        if now >= self.next_cut {
+        if self.mood != Mood::Calm && now >= self.next_cut {
             self.next_cut = now + self.between(200, 1_500);
             self.cut();
         }
     }
 
-    /// Heals everything, and does nothing more.
+    /// From now on no more than this happens.
+    pub(super) fn go_on(&mut self, mood: Mood) {
+        self.mood = mood;
+    }
+
+    /// Heals everything, and does nothing more until it may go on.
     pub(super) fn calm(&mut self) {
+        self.mood = Mood::Calm;
         let late = Instant::now() + Duration::from_secs(3600);
         for node in 0..self.nodes.len() {
             self.heal(node, late);
         }
     }
 
-    pub(super) fn freezes(&self) -> &[Freeze] {
-        &self.freezes
+    pub(super) fn harms(&self) -> &[Harm] {
+        &self.harms
     }
 
     fn between(&mut self, from: u64, to: u64) -> Duration {
@@ -99,7 +138,11 @@ impl Chaos {
             }
             _ => return,
         }
-        self.states[node] = State::Recovering { until: now + PEACE };
+        let last = self.harms.iter_mut().rfind(|harm| harm.node == node);
+        last.into_iter().for_each(|harm| harm.until = Some(Instant::now()));
+        self.states[node] = State::Recovering {
+            until: Instant::now() + PEACE,
+        };
     }
 
     fn harm(&mut self, now: Instant) {
@@ -125,7 +168,6 @@ impl Chaos {
                 // Long enough to be left, or not.
                 hurt.fault(Fault::Stall);
                 hurt.fault(Fault::HalfOpen);
-                self.freezes.push(Freeze { node, since: now });
                 (
                     FROZEN,
                     State::Frozen {
@@ -147,6 +189,12 @@ impl Chaos {
                 )
             }
         };
+        self.harms.push(Harm {
+            node,
+            since: now,
+            until: None,
+            frozen: what == FROZEN,
+        });
         self.states[node] = state;
         self.done[what].1 += 1;
     }
