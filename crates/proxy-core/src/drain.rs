@@ -61,11 +61,6 @@ impl Drains {
     pub fn of(&self, node: NodeId) -> Option<Drain> {
         self.0.iter().find(|(known, _)| *known == node).map(|(_, drain)| *drain)
     }
-
-    /// Whether no node drains.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -97,6 +92,6 @@ mod tests {
         let mut drains = Drains::default();
         assert!(drains.look(NODE, 0, now).is_some());
         drains.keep(|_| false);
-        assert!(drains.is_empty() && drains.of(NODE).is_none());
+        assert!(drains.of(NODE).is_none());
     }
 }

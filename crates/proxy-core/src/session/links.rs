@@ -25,7 +25,9 @@ pub struct Link {
     pub state: LinkState,
     /// The node was asked to keep the session when its socket is lost.
     pub kept: bool,
-    /// It is of an earlier run of the proxy, and its node has not yet said what its players are.
+    /// It is of an earlier run of the proxy.
+    pub(crate) inherited: bool,
+    /// It is, and its node has not yet said what its players are.
     pub(crate) revived: bool,
     /// It was resumed, and its node has not yet said what its players are.
     pub(crate) reconciling: bool,
@@ -104,6 +106,7 @@ impl Link {
             node_session: None,
             state: LinkState::Opening,
             kept: false,
+            inherited: false,
             revived: false,
             reconciling: false,
             empty_since: None,

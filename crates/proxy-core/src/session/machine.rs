@@ -195,7 +195,8 @@ impl Machine {
         for (node, node_session) in links {
             let id = machine.new_link_id();
             let mut link = Link::opening(id, node);
-            (link.node_session, link.kept, link.revived) = (Some(node_session), true, true);
+            (link.node_session, link.kept) = (Some(node_session), true);
+            (link.inherited, link.revived) = (true, true);
             // The node keeps it as long, and it may be down as well for a moment.
             link.state = LinkState::Resuming(Resuming {
                 until: now + limit,

@@ -130,6 +130,8 @@ pub struct Shadow {
     /// The track whose start the client was told last. That of the track that plays is due when this is another one: its
     /// `TrackStartEvent` is on its way, or was lost with its link.
     heard: Option<TrackMark>,
+    /// An earlier run of the proxy is believed to have told it.
+    believed: bool,
     /// When the node or an event last said what the player is: what was asked before that is out of date.
     known: Instant,
     /// The node may hold something else: an update failed, or its answer was lost.
@@ -161,12 +163,6 @@ impl TrackMark {
         let mut hasher = DefaultHasher::new();
         track.info.identifier.hash(&mut hasher);
         Self(NonZeroU32::MIN | (hasher.finish() as u32))
-    }
-
-    /// Of the track of a Player object.
-    pub fn of_player(player: &[u8]) -> Option<Self> {
-        let track = read::<PlayerObject<'_>>(player)?.track?;
-        read(track.get().as_bytes()).as_ref().map(Self::of)
     }
 
     /// Of the track of an event.
@@ -363,6 +359,7 @@ impl Shadow {
             at: now,
             serial: 0,
             heard: None,
+            believed: false,
             known: now,
             doubtful: false,
             channel: asked.channel,
@@ -384,6 +381,10 @@ impl Shadow {
             self.channel = asked.channel;
         }
         self.take_answer(answer, now);
+        if starts && std::mem::take(&mut self.believed) {
+            // This run asked for it.
+            self.heard = None;
+        }
     }
 
     fn count_track(&mut self) {
@@ -442,6 +443,7 @@ impl Shadow {
         let position = track.as_ref().map_or(0, |track| track.info.position);
         let mark = track.as_ref().map(TrackMark::of);
         let news = std::mem::replace(&mut self.heard, mark) != mark;
+        self.believed = false;
         self.count_track();
         self.track = TrackSince::Started(event.into());
         self.known = now;
@@ -502,12 +504,24 @@ impl Shadow {
 
     /// Notes which track's start the client was told last.
     pub fn start_was_told(&mut self, heard: TrackMark) {
-        self.heard = Some(heard);
+        (self.heard, self.believed) = (Some(heard), false);
     }
 
     /// Notes that the client was told the start of the track.
     pub fn start_is_told(&mut self) {
-        self.heard = self.mark();
+        (self.heard, self.believed) = (self.mark(), false);
+    }
+
+    /// Notes that an earlier run of the proxy has told the start of the track, as far as is known.
+    pub fn start_is_believed_told(&mut self) {
+        (self.heard, self.believed) = (self.mark(), true);
+    }
+
+    /// The start of the track, if the client has not heard it.
+    pub fn tell_due_start(&mut self, guild: GuildId) -> Option<Told> {
+        self.due_start()?;
+        self.start_is_told();
+        Some(start_message(guild, self.raw_track()?.get()))
     }
 
     /// Whether the start of the track has to be told before this `TrackEndEvent` of it.
@@ -560,6 +574,13 @@ impl Shadow {
 
     fn connected(&self, player: &PlayerObject<'_>) -> bool {
         self.told().map_or(player.state.connected, |(_, connected)| connected)
+    }
+
+    /// Of two nodes that show the player, whether the other one has its voice connection; `None` when both or neither has.
+    pub fn voice_is_open_elsewhere(&self, other: &[u8]) -> Option<bool> {
+        let here = self.object().is_some_and(|player| self.connected(&player));
+        let there = read::<PlayerObject<'_>>(other).is_some_and(|player| player.state.connected);
+        (here != there).then_some(there)
     }
 
     /// What the player needs of another node.
@@ -679,7 +700,9 @@ impl Shadow {
 
     /// The node has no such player any more, or is gone for good: the messages that tell the end of its track.
     pub fn lost_end(&self, guild: GuildId, now: Instant) -> Vec<Told> {
-        // Both reasons let the client play its next track.
+        // By the position that was told last and the clock since: where the track, or its end marker, is within two seconds
+        // of its end by then, it has run out. Before that, and of a stream, nothing is known but that it plays no more, and
+        // a node that plays on has stopped only for what it could not load. Both reasons let the client play its next track.
         let slack = std::time::Duration::from_secs(2);
         let reason = if self.has_run_out(now + slack) {
             "finished"

@@ -319,7 +319,7 @@ async fn restore_on(worker: &Worker, entry: &SessionEntry, route: &Route, restor
         Ok(answer) => {
             let name = &worker.pool(route.node).node.name;
             tracing::warn!(session = %entry.id, guild = restoring.guild.0, node = %name, status = answer.status, "a node refused a player");
-            return RestoreOutcome::Refused(answer.status);
+            return RestoreOutcome::Refused;
         }
         Err(_) => return RestoreOutcome::Lost,
     };

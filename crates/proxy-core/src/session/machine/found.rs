@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{Cx, Effect, Machine, Phase};
 use crate::session::links::LinkId;
 use crate::session::players::Seat;
-use crate::session::shadow::{Asked, Shadow, TrackMark};
+use crate::session::shadow::{Asked, Shadow};
 
 /// How long a message may be on its way.
 const SETTLE: Duration = Duration::from_millis(400);
@@ -120,7 +120,7 @@ impl Machine {
             }
             Some(player) if player.link != link => {
                 let moves_here = self.move_of(guild).and_then(|moving| moving.target()) == Some(link);
-                if !moves_here {
+                if !moves_here && !self.takes_over(guild, link, body, cx) {
                     self.clear_leftover(guild, link, cx);
                 }
             }
@@ -145,6 +145,28 @@ impl Machine {
         }
     }
 
+    /// Two nodes have a player of an earlier run of the proxy, which was killed before it had cleared up after a move: the
+    /// one whose voice connection is open has it, since Discord keeps only the newest of one voice session. Where that says
+    /// nothing it is the one of the later link, unless the client was answered by the other.
+    fn takes_over(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) -> bool {
+        let Some(player) = self.players.get_mut(guild).filter(|player| !player.moving) else {
+            return false;
+        };
+        let known = player.shadow.as_deref();
+        let newer = known.is_some_and(|known| match known.voice_is_open_elsewhere(body) {
+            Some(elsewhere) => elsewhere,
+            None => known.serial() == 0 && link > player.link,
+        });
+        if !newer || self.links.get(link).is_none_or(|link| !link.revived) {
+            return false;
+        }
+        let old = std::mem::replace(&mut player.link, link);
+        self.found_first(guild, link, body, cx);
+        self.clear_leftover(guild, old, cx);
+        self.is_there(guild, link, cx);
+        true
+    }
+
     /// The node's word is the first of a player. The start of its track may be on its way, or was lost.
     fn found_first(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
         let shadow = self.first_shadow(guild, link, &Asked::default(), body, cx.now);
@@ -162,10 +184,7 @@ impl Machine {
         let heard = self.heard.iter().any(|(heard, ..)| *heard == guild);
         let shadow = Shadow::new(&Asked::default(), body, cx.now).filter(|shadow| !heard && !shadow.has_track());
         if shadow.is_none() {
-            // Its track may have ended since. Its start was told.
-            if !heard {
-                self.hear_first(guild, link, TrackMark::of_player(body));
-            }
+            // Its track may have ended since.
             cx.effects.push(Effect::FindPlayer { guild, link });
         }
         self.players.entry(guild, link).shadow = shadow.map(Box::new);
@@ -229,7 +248,13 @@ impl Machine {
         let Some(player) = player else { return };
         let mut told = Vec::new();
         match (&mut player.shadow, body) {
-            (Some(shadow), _) if shadow.serial() != serial => return,
+            (Some(shadow), body) if shadow.serial() != serial => {
+                // A request's answer told of the track, and its start should have come by now.
+                if body.is_some_and(|body| shadow.agrees(&body)) {
+                    told.extend(shadow.tell_due_start(guild));
+                    player.swallow_start |= !told.is_empty();
+                }
+            }
             (Some(shadow), Some(body)) => {
                 shadow.found(guild, &body, cx.now, &mut told);
                 player.end_told = !told.is_empty() && !shadow.has_track();

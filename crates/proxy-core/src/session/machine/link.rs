@@ -111,6 +111,8 @@ impl Machine {
 
     fn resume(&mut self, id: LinkId, cx: &mut Cx<'_>) {
         let until = cx.now + self.settings.links.resume_limit;
+        // A node that dies takes the links of all sessions with it at once: they do not all dial it at once.
+        let pause = FIRST_PAUSE.mul_f32(0.06 + 0.44 * cx.env.random());
         let Some(link) = self.links.get_mut(id) else { return };
         link.doubt_destroyed();
         // The node parks the session once it has seen the old socket close, which takes it a moment.
@@ -118,7 +120,7 @@ impl Machine {
             until,
             tries: 0,
             denied: 0,
-            next: Some(cx.now + FIRST_PAUSE / 5),
+            next: Some(cx.now + pause),
         });
     }
 

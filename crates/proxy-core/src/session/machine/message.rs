@@ -217,7 +217,7 @@ impl Machine {
     }
 
     /// A start is told before anything else is known of its player.
-    pub(super) fn hear_first(&mut self, guild: GuildId, link: LinkId, track: Option<TrackMark>) {
+    fn hear_first(&mut self, guild: GuildId, link: LinkId, track: Option<TrackMark>) {
         self.forget_heard(guild);
         if let Some(mark) = track {
             if self.heard.len() >= MAX_HEARD {
@@ -234,8 +234,8 @@ impl Machine {
         }
     }
 
-    /// What is known of a player first, by its node's word. What an earlier run of the proxy has told of its players is not
-    /// known: it counts as told.
+    /// What is known of a player first, by its node's word. What an earlier run of the proxy has told is not known: it is
+    /// believed to have told what no request of this run asked for.
     pub(super) fn first_shadow(
         &mut self,
         guild: GuildId,
@@ -245,8 +245,8 @@ impl Machine {
         now: Instant,
     ) -> Option<Box<Shadow>> {
         let mut shadow = Box::new(Shadow::new(asked, answer, now)?);
-        if self.links.get(link).is_some_and(|link| link.revived) {
-            shadow.start_is_told();
+        if !asked.new_track && self.links.get(link).is_some_and(|link| link.inherited) {
+            shadow.start_is_believed_told();
         }
         let heard = self.heard.iter().find(|heard| (heard.0, heard.1) == (guild, link));
         if let Some((.., mark)) = heard {

@@ -320,7 +320,7 @@ impl Machine {
             .position(|moving| moving.guild == guild && moving.stage == current);
         match (index, outcome) {
             (Some(index), RestoreOutcome::Done(answer)) => self.arrived(index, link, answer, cx),
-            (Some(index), RestoreOutcome::Refused(_) | RestoreOutcome::Lost) => {
+            (Some(index), RestoreOutcome::Refused | RestoreOutcome::Lost) => {
                 self.clear_leftover(guild, link, cx);
                 self.failed_on_target(index, cx);
             }

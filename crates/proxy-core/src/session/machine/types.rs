@@ -252,8 +252,8 @@ pub enum NodeChange {
 pub enum RestoreOutcome {
     /// 200, with the Player object.
     Done(Box<[u8]>),
-    /// The node refused it, with this status.
-    Refused(u16),
+    /// The node refused it.
+    Refused,
     /// No answer came.
     Lost,
 }

@@ -65,6 +65,14 @@ impl Client {
         }
     }
 
+    /// The proxy was killed before it had cleared up what a player left on a node: it may come back.
+    pub(super) fn may_come_back(&mut self, guild: GuildId, track: u64) {
+        let guild = self.guilds.entry(guild).or_default();
+        guild.ended.remove(&track);
+        guild.unsure.insert(track);
+        guild.excused.insert(track);
+    }
+
     /// A session is over, and with it all that was to be told.
     pub(super) fn forgets(&mut self) {
         self.guilds.clear();

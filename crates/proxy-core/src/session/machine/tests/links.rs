@@ -22,7 +22,7 @@ fn resuming_story() -> Story {
     let mut story = Story::playing();
     assert_eq!(story.acts(lost(LinkLoss::Broken)), [Effect::Publish]);
     assert_eq!(story.machine.route(GUILD), Route::Wait);
-    assert_eq!(story.tick(10), [open(0, NODE, Some("nodesession"))]);
+    assert_eq!(story.tick(15), [open(0, NODE, Some("nodesession"))]);
     story
 }
 
@@ -75,7 +75,7 @@ fn a_lost_link_is_given_up_at_once_when_nothing_is_left_to_resume() {
         let effects = match why {
             LinkLoss::Refused => {
                 story.acts(lost(LinkLoss::Broken));
-                story.tick(10);
+                story.tick(15);
                 story.acts(lost(why))
             }
             _ => story.acts(lost(why)),
@@ -204,4 +204,56 @@ fn a_player_that_the_node_lost_is_forgotten_with_a_word() {
     story.acts(listed(&story, body));
     assert_eq!(told(&story.tick(500)), ["TrackEndEvent loadFailed"]);
     assert!(story.machine.players().is_empty());
+}
+
+#[test]
+fn of_two_nodes_with_one_player_of_an_earlier_run_the_one_with_the_voice_has_it() {
+    const SECOND: LinkId = LinkId(1);
+    let silent = || {
+        let mut player: Value = serde_json::from_slice(&player(Some("a"))).unwrap();
+        player["state"]["connected"] = json!(false);
+        serde_json::to_vec(&player).unwrap().into_boxed_slice()
+    };
+    let playing = || player(Some("a"));
+    let rows = [
+        (silent(), playing(), SECOND),
+        (playing(), silent(), LINK),
+        (playing(), playing(), SECOND),
+        (silent(), silent(), SECOND),
+    ];
+    for (first, second, owner) in rows {
+        for second_first in [false, true] {
+            let mut story = Story::new();
+            let links = [(NODE, "one"), (OTHER, "two")].map(|(node, id)| (node, NodeSessionId::from(id)));
+            let settings = Arc::new(SessionSettings::default());
+            let (now, until) = (story.now(), story.now() + seconds(60));
+            story.machine = Machine::revive(settings, (true, 60), links, until, now);
+            story.acts(Input::Tick);
+            let mut answers = [(LINK, NODE, &first), (SECOND, OTHER, &second)];
+            if second_first {
+                answers.reverse();
+            }
+            let mut destroyed = Vec::new();
+            for (link, node, body) in answers {
+                let node_session = NodeSessionId::from("any");
+                let resumed = true;
+                story.acts(Input::LinkUp {
+                    link,
+                    node,
+                    node_session,
+                    resumed,
+                });
+                let body = format!("[{}]", std::str::from_utf8(body).unwrap()).into_bytes().into();
+                let asked = story.now();
+                let effects = story.acts(Input::Players { link, asked, body });
+                destroyed.extend(effects.into_iter().filter_map(|effect| match effect {
+                    Effect::DestroyPlayer { link, .. } => Some(link),
+                    _ => None,
+                }));
+            }
+            let other = if owner == LINK { SECOND } else { LINK };
+            assert_eq!(story.machine.players().link_of(GUILD), Some(owner));
+            assert_eq!(destroyed, [other]);
+        }
+    }
 }

@@ -90,7 +90,7 @@ fn the_moves_own_start_is_swallowed_also_when_it_comes_after_the_answer() {
 #[test]
 fn a_player_that_no_node_can_take_ends_as_lavalink_would_say_it() {
     let (mut story, ticket) = moving();
-    let effects = story.acts(restored(ticket, RestoreOutcome::Refused(500)));
+    let effects = story.acts(restored(ticket, RestoreOutcome::Refused));
     let destroyed = Effect::DestroyPlayer {
         guild: GUILD,
         link: TARGET,
@@ -313,7 +313,7 @@ fn a_drain_that_is_called_off_moves_no_more_players() {
         link: TARGET,
         why: LinkLoss::Refused,
     });
-    effects.extend(story.tick(10));
+    effects.extend(story.tick(15));
     assert_eq!((story.machine.moving(), told(&effects)), (0, vec![]));
     assert_eq!(outcome(&effects), Some(MoveOutcome::Dropped), "nothing went wrong");
     assert_eq!(story.machine.route(GUILD), Route::Link(LINK));

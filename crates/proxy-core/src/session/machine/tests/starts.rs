@@ -12,7 +12,7 @@ fn ends(story: &mut Story, link: LinkId, identifier: &str, reason: &str) -> Disp
 /// A link that broke is resumed, and its node shows this track.
 fn resumes(story: &mut Story, identifier: &str) {
     story.acts(lost(LinkLoss::Broken));
-    story.tick(10);
+    story.tick(15);
     story.acts(resumed(LINK, true));
     let body = format!("[{}]", std::str::from_utf8(&player(Some(identifier))).unwrap());
     assert_eq!(told(&story.acts(listed(story, body.into_bytes().into()))), [""; 0]);
@@ -80,7 +80,7 @@ fn a_start_that_was_lost_in_the_dead_socket_is_told_once() {
         let mut messages = Vec::new();
         for _ in 0..4 {
             messages.extend(told(&story.tick(200)));
-            if late == Some(story.clock - 10) {
+            if late == Some(story.clock - 15) {
                 told_by_node = story.starts(LINK, "b") == Disposition::Forward;
             }
         }
