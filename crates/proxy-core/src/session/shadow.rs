@@ -668,6 +668,16 @@ impl Shadow {
         self.track_object().map(identifier) == found.map(identifier)
     }
 
+    /// Whether an answer shows the track that ended last: it was made before that, and comes after.
+    pub fn has_ended(&self, answer: &[u8]) -> bool {
+        let TrackSince::Ended(ended) = &self.track else {
+            return false;
+        };
+        let shown = read::<PlayerObject<'_>>(answer).and_then(|player| player.track);
+        let shown = shown.and_then(|track| read::<TrackObject<'_>>(track.get().as_bytes()));
+        shown.is_some_and(|shown| *shown.info.identifier == **ended)
+    }
+
     /// Takes what the node says that the player is, after a time in which messages may have been lost. What of it the
     /// client has not heard is added to `told`, as the messages that the node would have sent.
     pub fn found(&mut self, guild: GuildId, player: &[u8], now: Instant, told: &mut Vec<Told>) {

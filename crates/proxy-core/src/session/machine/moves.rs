@@ -467,7 +467,8 @@ impl Machine {
             return;
         }
         player.seat = Seat::Taken;
-        if suspect && player.shadow.as_ref().is_some_and(|shadow| !shadow.agrees(&answer)) {
+        let differs = |shadow: &Shadow| !shadow.agrees(&answer) && !shadow.has_ended(&answer);
+        if suspect && player.shadow.as_deref().is_some_and(differs) {
             // The answer must not cover up that a track ended unheard.
             return self.suspect(guild, link, Some(answer), cx);
         }

@@ -167,3 +167,21 @@ fn a_player_that_a_node_shows_first_has_its_start_told_unless_it_is_of_an_earlie
     resumes(&mut story, "b");
     assert_eq!(told(&story.tick(500)), [""; 0]);
 }
+
+#[test]
+fn an_answer_that_an_end_has_overtaken_starts_nothing() {
+    let mut story = Story::playing();
+    story.acts(lost(LinkLoss::Broken));
+    story.tick(15);
+    story.acts(resumed(LINK, true));
+    assert_eq!(ends(&mut story, LINK, "a", "finished"), Disposition::Forward);
+    let (guild, link, asked) = (GUILD, LINK, Asked::default());
+    let answer = player(Some("a"));
+    story.acts(Input::PlayerAnswered {
+        guild,
+        link,
+        asked,
+        answer,
+    });
+    assert_eq!(told(&story.tick(500)), [""; 0]);
+}
