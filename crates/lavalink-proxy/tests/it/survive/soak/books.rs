@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proxy_testkit::SimNode;
-use proxy_testkit::sim::Counted;
+use proxy_testkit::sim::{Counted, Delivered};
 use serde_json::Value;
 
+use super::plays::SHORTEST;
 use super::runs::Outage;
 use super::session_of;
 
@@ -27,16 +29,39 @@ pub(super) struct Guild {
     ends: u32,
     /// Those that a kill took along; they count as told.
     lost: [u32; 2],
-    /// Tracks that were told to have started (false) or ended (true).
-    told: BTreeSet<(String, bool)>,
+    /// The track that was asked for last.
+    asked: Option<Asked>,
+    /// It, as its client knew it before it looked for the newest run of the program.
+    before: Option<Asked>,
     /// What it should never have heard.
     pub(super) trouble: Vec<String>,
+}
+
+/// A request to play a track, which may not be the first one for this track.
+#[derive(Debug, Clone)]
+struct Asked {
+    uri: String,
+    at: Instant,
+    /// Whether it was told to have started, and to have ended.
+    told: [bool; 2],
+}
+
+impl Asked {
+    /// Whether a start or an end that a node delivered belongs to this request, not to an earlier one for the same track.
+    /// No track is so short that its end could be taken for that of the one before, which was heard before this request.
+    fn is_of(&self, delivered: &Delivered) -> bool {
+        let since = Duration::from_millis(if delivered.end { SHORTEST / 2 } else { 0 });
+        self.uri == delivered.uri && delivered.at >= self.at + since
+    }
 }
 
 /// A track of which the proxy found out that it had ended, though not by running out.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
+    pub(super) guild: i64,
     pub(super) uri: String,
+    /// When it was asked for.
+    pub(super) asked: Instant,
     pub(super) at: Instant,
 }
 
@@ -52,6 +77,8 @@ pub(super) struct Over {
 pub(super) struct Books {
     guilds: Mutex<BTreeMap<i64, Guild>>,
     found: Mutex<Vec<Found>>,
+    /// How many were found in all.
+    found_in_all: AtomicUsize,
     /// Tracks that have ended, which a kill kept from being told.
     overdue: Mutex<BTreeSet<Over>>,
     other: Mutex<BTreeMap<&'static str, u32>>,
@@ -62,13 +89,47 @@ impl Books {
         locked(&self.guilds)
     }
 
-    pub(super) fn found(&self) -> Vec<Found> {
-        locked(&self.found).clone()
+    /// Those that were found since this was called last.
+    pub(super) fn take_found(&self) -> Vec<Found> {
+        std::mem::take(&mut *locked(&self.found))
+    }
+
+    /// How many counted events each guild has heard.
+    pub(super) fn heard_of(&self) -> BTreeMap<i64, usize> {
+        let guilds = self.guilds();
+        let heard = guilds.iter().map(|(guild, known)| (*guild, known.counted.len()));
+        heard.collect()
     }
 
     /// Counts anything else that is worth a figure.
     pub(super) fn note(&self, what: &'static str) {
         *locked(&self.other).entry(what).or_default() += 1;
+    }
+
+    /// A track is going to be asked for.
+    pub(super) fn asked(&self, guild: i64, uri: String) {
+        self.guilds().entry(guild).or_default().asked = Some(Asked {
+            uri,
+            at: Instant::now(),
+            told: [false; 2],
+        });
+    }
+
+    /// The track that was asked for last was begun twice, and has ended once.
+    pub(super) fn played_twice(&self, guild: i64) {
+        let mut guilds = self.guilds();
+        let entry = guilds.entry(guild).or_default();
+        entry.played += 1;
+        if let Some(asked) = &mut entry.asked {
+            asked.told[1] = false;
+        }
+    }
+
+    /// The client of these guilds has read what was sent to it, and looks for the newest run of the program.
+    pub(super) fn mark(&self, of: &Range<i64>) {
+        for (_, guild) in self.guilds().range_mut(of.clone()) {
+            guild.before = guild.asked.clone();
+        }
     }
 
     /// The answer to a request to play a track was 200.
@@ -91,18 +152,24 @@ impl Books {
             }),
             "TrackStartEvent" => {
                 entry.starts += 1;
-                entry.told.insert((uri.to_owned(), false));
+                entry.told(uri, false);
             }
             "TrackEndEvent" => {
                 entry.ends += 1;
-                entry.told.insert((uri.to_owned(), true));
+                entry.told(uri, true);
                 match message["reason"].as_str() {
                     Some("finished") => {}
                     // What became of it nobody knows; its bot plays the next one either way.
-                    Some("loadFailed") => locked(&self.found).push(Found {
-                        uri: uri.to_owned(),
-                        at: Instant::now(),
-                    }),
+                    Some("loadFailed") => {
+                        let at = Instant::now();
+                        locked(&self.found).push(Found {
+                            guild,
+                            uri: uri.to_owned(),
+                            asked: entry.asked.as_ref().map_or(at, |asked| asked.at),
+                            at,
+                        });
+                        self.found_in_all.fetch_add(1, Ordering::Relaxed);
+                    }
                     _ => entry.trouble.push(message.to_string()),
                 }
                 let uri = uri.to_owned();
@@ -120,13 +187,19 @@ impl Books {
         for delivered in nodes.iter().flat_map(SimNode::delivered) {
             let (number, end) = (delivered.guild, delivered.end);
             let Some(guild) = guilds.get_mut(&number) else { continue };
-            if !outage.took(session_of(number), delivered.at) || plays(nodes, number, &delivered.uri) && end {
+            if !outage.took(session_of(number), delivered.at) || end && plays(nodes, number, &delivered.uri) {
                 continue;
             }
-            let uri = delivered.uri;
-            if guild.told.insert((uri.clone(), end)) {
+            // What ends is followed by nothing until it is told; what starts may have come to its end by now.
+            let asked = if end { &mut guild.asked } else { &mut guild.before };
+            let of = asked.as_mut().filter(|asked| asked.is_of(&delivered));
+            let Some(told) = of.map(|asked| &mut asked.told[usize::from(end)]) else {
+                continue;
+            };
+            if !std::mem::replace(told, true) {
                 guild.lost[usize::from(end)] += 1;
                 if end {
+                    let uri = delivered.uri;
                     locked(&self.overdue).insert(Over { guild: number, uri });
                 }
             }
@@ -187,6 +260,14 @@ impl Books {
     }
 }
 
+impl Guild {
+    fn told(&mut self, uri: &str, end: bool) {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.uri == uri) {
+            asked.told[usize::from(end)] = true;
+        }
+    }
+}
+
 /// Whether this is what a guild's player plays.
 fn plays(nodes: &[SimNode], guild: i64, uri: &str) -> bool {
     let mut players = nodes.iter().filter_map(|node| node.find_player(guild));
@@ -205,7 +286,7 @@ impl fmt::Display for Books {
         let played = sum(|guild| guild.played as usize);
         let unheard = sum(|guild| (guild.played - guild.starts - guild.lost[0]) as usize);
         let [starts, ends] = [sum(|guild| guild.lost[0] as usize), sum(|guild| guild.lost[1] as usize)];
-        let (found, other) = (self.found().len(), locked(&self.other));
+        let (found, other) = (self.found_in_all.load(Ordering::Relaxed), locked(&self.other));
         write!(
             f,
             "{counted} events heard, {played} tracks played, {unheard} starts lost with their nodes, {starts} starts and \

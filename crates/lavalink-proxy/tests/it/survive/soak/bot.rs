@@ -1,5 +1,7 @@
 //! A bot with many guilds: it plays the next track when one is over, and its client comes and goes.
 //!
+//! Of every four guilds two play tracks that are long, one short ones, and one the same short one again and again.
+//!
 //! It never leaves without having read what was written to it: what is in a socket that its client throws away is lost,
 //! with the proxy as with Lavalink, and nobody could tell that from a loss of the proxy's own.
 
@@ -150,14 +152,20 @@ impl Life {
     /// Takes what has come, and plays where a track is over.
     async fn listen(&mut self, within: Duration) {
         let client = Arc::clone(&*self.client.lock().await);
-        let mut wait = within;
+        for over in self.read(&client, within).await {
+            self.over(&over).await;
+        }
+    }
+
+    /// Takes what has come; which tracks are over.
+    async fn read(&self, client: &TestClient, within: Duration) -> Vec<Over> {
+        let (mut wait, mut over) = (within, Vec::new());
         while let Ok(message) = client.wait_for(|_| true, wait).await {
-            if let Some(over) = self.books.heard(&message) {
-                self.over(&over).await;
-            }
+            over.extend(self.books.heard(&message));
             // The rest of what is there already.
             wait = Duration::ZERO;
         }
+        over
     }
 
     /// Requests to play that were answered, or found to be done.
@@ -192,25 +200,26 @@ impl Life {
             .is_some_and(|played| played.ended_before(heard))
         {
             // An earlier try had been done as well, so this was the first of two; the second plays.
-            self.books.played(guild);
+            self.books.played_twice(guild);
             self.books.note("tracks played twice");
         } else if !self.resting {
             self.play(guild).await;
         }
     }
 
-    /// Plays the next track of a guild: half of the guilds have short ones.
+    /// Plays the next track of a guild.
     async fn play(&mut self, guild: i64) {
-        let length = if guild % 2 == 0 {
-            3_600_000
-        } else {
-            self.rng.u64(SHORTEST..15_000)
-        };
         self.tracks += 1;
+        let new = format!("t{guild}-{}", self.tracks);
+        let (name, length) = match guild % 4 {
+            1 => ("again".to_owned(), SHORTEST + guild.unsigned_abs() % 7 * 1_000),
+            3 => (new, self.rng.u64(SHORTEST..15_000)),
+            _ => (new, 3_600_000),
+        };
         let over = Arc::new(OnceLock::new());
         self.asked.insert(guild, Arc::clone(&over));
-        let name = format!("t{guild}-{}", self.tracks);
         self.names.insert(guild, name.clone());
+        self.books.asked(guild, uri(&name));
         let play = Play {
             guild,
             name,
@@ -267,7 +276,6 @@ impl Life {
             self.outages.count() > self.outages_seen(),
             "the socket ended: {ended:?}"
         );
-        self.listen(Duration::ZERO).await;
         sleep(Duration::from_millis(self.rng.u64(..1_500))).await;
         self.resume(client).await;
         self.books.note("clients that found the next run");
@@ -275,6 +283,8 @@ impl Life {
 
     async fn resume(&mut self, client: &TestClient) {
         let deadline = Instant::now() + CALM;
+        let over = self.read(client, Duration::ZERO).await;
+        self.books.mark(&guilds(self.number));
         loop {
             // Before it connects: whoever counts a kill too few is only more patient.
             let outages = self.outages.count();
@@ -282,8 +292,10 @@ impl Life {
                 Ok(_) => {
                     assert_resumed(client);
                     self.outages.is_back(self.number);
-                    // What came before it left, too.
-                    self.listen(Duration::ZERO).await;
+                    // What came before it left.
+                    for over in &over {
+                        self.over(over).await;
+                    }
                     self.back.send_replace(outages);
                     return;
                 }

@@ -19,7 +19,7 @@ pub(super) struct Harm {
     /// `None` while it lasts.
     until: Option<Instant>,
     /// It was only cut off: it plays on, and may not know that its players were moved.
-    pub(super) frozen: bool,
+    frozen: bool,
 }
 
 impl Harm {
@@ -33,10 +33,21 @@ impl Harm {
     pub(super) fn was_thawing(&self, at: Instant) -> bool {
         self.frozen && self.until.is_some_and(|until| (until..until + THAW).contains(&at))
     }
+
+    /// Whether the node may have written for players then that had been moved away while it was frozen: it plays on for
+    /// them, and tells whoever ends them.
+    pub(super) fn was_left(&self, at: Instant) -> bool {
+        self.frozen && self.since <= at && self.until.is_none_or(|until| at < until + CLEANED_UP)
+    }
 }
 
 /// How long a node may take to notice which of its sockets are dead.
 const THAW: Duration = Duration::from_millis(500);
+
+/// How long the program may take to end what was left on a node that has thawed: a probe that hung is given up after 2 s
+/// and the next one follows after 500 ms (see the settings of `runs.rs`), the first try may get no answer for 5 s, and the
+/// second comes with another probe; the rest is for a busy machine.
+const CLEANED_UP: Duration = Duration::from_secs(10);
 
 /// What may happen now.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -20,7 +20,7 @@ pub(super) const SHORTEST: u64 = 4_000;
 /// See the module.
 pub(super) struct Play {
     pub(super) guild: i64,
-    /// A name that no other track has.
+    /// The track's name.
     pub(super) name: String,
     pub(super) length: u64,
     pub(super) client: Arc<TestClient>,

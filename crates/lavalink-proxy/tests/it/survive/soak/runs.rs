@@ -17,14 +17,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
+use super::memory::Memory;
 use crate::support::{ProxyProgram, SOON};
 
 /// How long a message may be in the program's hands, on a busy machine.
 const IN_HANDS: Duration = Duration::from_millis(500);
-/// So many readings of a run's memory tell whether it grows.
-const READINGS: usize = 5;
-/// What a run's memory may grow by after its first quarter: buffers find their size, and nothing more.
-const GROWTH: u64 = 24 * 1024 * 1024;
 
 /// Quick to see that a node is back, so that there is always one to go to, and with little patience for clients that
 /// do not ask for more.
@@ -105,8 +102,7 @@ pub(super) struct Runs {
     pub(super) url: String,
     admin: Rest,
     pub(super) outages: Arc<Outages>,
-    /// Readings of each run.
-    memory: Vec<Vec<u64>>,
+    pub(super) memory: Memory,
     /// Bound and never listening, so that nobody else is given the ports meanwhile.
     _ports: [TcpSocket; 2],
     /// What the runs before have said.
@@ -134,7 +130,7 @@ impl Runs {
             url,
             admin: Rest::to(&admin, Some(&login)).unwrap(),
             outages: Arc::default(),
-            memory: vec![Vec::new()],
+            memory: Memory::new(),
             _ports: ports,
             log: String::new(),
         }
@@ -162,7 +158,7 @@ impl Runs {
         self.log = self.said();
         self.program = ProxyProgram::start_in(Arc::clone(&self.folder), &self.config);
         self.program.address().await;
-        self.memory.push(Vec::new());
+        self.memory.start_run();
     }
 
     /// Whether the program knows all players that the nodes have, and has nothing left to do about any of them.
@@ -192,25 +188,9 @@ impl Runs {
         format!("{}\n{}", self.log, self.program.said())
     }
 
+    /// Reads its memory, when that is due.
     pub(super) fn read_memory(&mut self) {
-        let reading = self.program.resident_bytes();
-        self.memory.last_mut().unwrap().push(reading);
-    }
-
-    /// No run's memory has grown, as far as one was watched for long enough.
-    pub(super) fn assert_memory_flat(&self) {
-        let watched = self.memory.iter().filter(|readings| readings.len() >= READINGS);
-        let grown = watched.clone().filter(|readings| {
-            let early = readings[readings.len() / 4];
-            // What grows does not shrink again, and a peak is no growth.
-            readings.iter().rev().take(3).all(|late| *late >= early + GROWTH)
-        });
-        assert_eq!(grown.count(), 0, "memory grows: {:?}", self.memory);
-        assert!(watched.count() > 0, "no run was long enough: {:?}", self.memory);
-    }
-
-    pub(super) fn memory(&self) -> &[Vec<u64>] {
-        &self.memory
+        self.memory.read(|| self.program.resident_bytes());
     }
 }
 
