@@ -1,6 +1,6 @@
 //! The links of one session. Not for the sockets themselves: the shell keeps those by [`LinkId`].
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lavalink_protocol::id::{GuildId, NodeSessionId};
 
@@ -47,10 +47,14 @@ pub(crate) struct LateStart {
     pub(crate) track: TrackMark,
     /// The client was told it already: it is a move's own.
     pub(crate) told: bool,
+    /// Since when it is on its way.
+    pub(crate) since: Instant,
 }
 
-/// So many are remembered; they come within a moment, or not at all.
+/// So many are remembered.
 const MAX_LATE: usize = 256;
+/// How long they are: they come within a moment, or with what a frozen node catches up on, or not at all.
+pub(crate) const LATE: Duration = Duration::from_secs(5);
 
 /// What a player that moved away left on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +75,7 @@ impl Leftover {
 }
 
 /// How long a message about a destroyed player may be on its way.
-const ECHO: std::time::Duration = std::time::Duration::from_millis(1500);
+const ECHO: Duration = Duration::from_millis(1500);
 
 /// Whether a link can be used.
 #[derive(Debug, Clone)]
@@ -136,6 +140,7 @@ impl Link {
 
     /// A track is over for the client before its start came.
     pub(crate) fn expect_start(&mut self, late: LateStart) {
+        self.forget_late(late.since);
         if self.late_starts.len() >= MAX_LATE {
             self.late_starts.remove(0);
         }
@@ -143,10 +148,11 @@ impl Link {
     }
 
     /// The start of such a track comes, or its end without it.
-    pub(crate) fn take_late_start(&mut self, guild: GuildId, event: &[u8]) -> Option<LateStart> {
+    pub(crate) fn take_late_start(&mut self, guild: GuildId, event: &[u8], now: Instant) -> Option<LateStart> {
         if self.late_starts.is_empty() {
             return None;
         }
+        self.forget_late(now);
         let track = TrackMark::of_event(event)?;
         let index = self
             .late_starts
@@ -157,6 +163,19 @@ impl Link {
             self.late_starts = Vec::new();
         }
         Some(late)
+    }
+
+    /// Starts that have not come by now do not come any more.
+    fn forget_late(&mut self, now: Instant) {
+        self.late_starts.retain(|late| now < late.since + LATE);
+        if self.late_starts.is_empty() {
+            self.late_starts = Vec::new();
+        }
+    }
+
+    /// Nothing could come while its socket was lost.
+    pub(crate) fn await_late(&mut self, now: Instant) {
+        self.late_starts.iter_mut().for_each(|late| late.since = now);
     }
 
     /// Its node has shown all that it has.

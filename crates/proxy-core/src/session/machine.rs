@@ -25,6 +25,7 @@
 
 mod client;
 mod found;
+mod gone;
 mod link;
 mod message;
 mod moves;
@@ -54,6 +55,7 @@ pub use types::{
 };
 
 use found::Suspect;
+use gone::Gone;
 use places::Reservation;
 
 /// One session. Without players it is a few words and one link's ids; the queue exists only while the client is away.
@@ -83,9 +85,8 @@ pub struct Machine {
     timeout: i64,
     /// The link that was given up or closed last: an answer of its node may come later still.
     last_lost: Option<(LinkId, NodeId)>,
-    /// When a player was destroyed, or a track of an unknown one ended, last: what a node was asked before that may still
-    /// show it.
-    last_gone: Option<Instant>,
+    /// When players were destroyed, or tracks of unknown ones ended.
+    gone: Gone,
     next_link: u32,
     next_ticket: u32,
     /// Since when no link has been up, and when opening one is tried next.
@@ -164,7 +165,7 @@ impl Machine {
             resuming: false,
             timeout: 60,
             last_lost: None,
-            last_gone: None,
+            gone: Gone::default(),
             next_link: 0,
             next_ticket: 0,
             nodeless: None,
@@ -254,6 +255,7 @@ impl Machine {
                 asked,
                 body,
             } => self.player_found(guild, link, asked, body.as_deref(), cx),
+            Input::FindFailed { guild, link } => self.find_failed(guild, link, cx),
             Input::Quiet(guild) => self.quiet(guild, cx),
             Input::Restored {
                 guild,

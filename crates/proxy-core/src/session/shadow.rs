@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::{NonZeroU32, NonZeroU64};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lavalink_protocol::id::GuildId;
 use lavalink_protocol::message::{PlayerState, quick_state};
@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::placement::{region, source};
 use crate::secret::Secret;
+use crate::session::links::LATE;
 use crate::session::writes::{PluginWrite, Writes};
 
 /// What a player update says that its answer does not show, or that placement needs before there is an answer.
@@ -32,6 +33,8 @@ pub struct Asked {
     pub voice: bool,
     /// The voice channel. Nodes before 4.2 take it and do not show it, but the node that the player moves to may want it.
     pub channel: Option<NonZeroU64>,
+    /// When it was sent, as far as is known: what was heard before is not of the track that it starts.
+    pub sent: Option<Instant>,
 }
 
 impl Asked {
@@ -56,6 +59,7 @@ impl Asked {
                 .voice
                 .and_then(|voice| voice.channel_id)
                 .and_then(|id| id.get().trim_matches('"').parse().ok()),
+            sent: None,
         })
     }
 }
@@ -130,8 +134,9 @@ pub struct Shadow {
     /// The track whose start the client was told last. That of the track that plays is due when this is another one: its
     /// `TrackStartEvent` is on its way, or was lost with its link.
     heard: Option<TrackMark>,
-    /// An earlier run of the proxy is believed to have told it.
-    believed: bool,
+    hearing: Hearing,
+    /// When it was told.
+    heard_at: Instant,
     /// When the node or an event last said what the player is: what was asked before that is out of date.
     known: Instant,
     /// The node may hold something else: an update failed, or its answer was lost.
@@ -169,6 +174,18 @@ impl TrackMark {
     pub fn of_event(event: &[u8]) -> Option<Self> {
         event_track(event).as_ref().map(Self::of)
     }
+}
+
+/// How the start that the client was told last stands to the track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// It is the start of the track that plays, if it is of that track at all.
+    Told,
+    /// The same, but an earlier run of the proxy is only believed to have told it.
+    Believed,
+    /// The same track was asked for again since: the end of its earlier play and the start of the next one are on their
+    /// way, or were lost.
+    Earlier,
 }
 
 /// A longer `playerUpdate` is none of Lavalink's.
@@ -334,17 +351,6 @@ pub struct Restore {
     pub writes: Vec<PluginWrite>,
 }
 
-impl Restore {
-    /// Makes a player of which nothing is known.
-    pub fn empty() -> Self {
-        Self {
-            body: Secret::new("{}"),
-            starts_track: false,
-            writes: Vec::new(),
-        }
-    }
-}
-
 /// What became of a track without the client hearing of it: the message to send.
 pub type Told = Box<[u8]>;
 
@@ -359,7 +365,8 @@ impl Shadow {
             at: now,
             serial: 0,
             heard: None,
-            believed: false,
+            hearing: Hearing::Told,
+            heard_at: now,
             known: now,
             doubtful: false,
             channel: asked.channel,
@@ -371,6 +378,11 @@ impl Shadow {
     /// Takes the answer to a player update.
     pub fn follow(&mut self, asked: &Asked, answer: Box<[u8]>, now: Instant) {
         let starts = asked.new_track && !(asked.no_replace && self.has_track());
+        // A start comes before its track's end, so what was heard before the request was sent is of an earlier play.
+        let earlier = starts && asked.sent.is_some_and(|sent| self.heard_at < sent);
+        if earlier {
+            self.track = TrackSince::AsAnswered;
+        }
         if starts {
             self.count_track();
             self.end_time = asked.end_time;
@@ -381,9 +393,13 @@ impl Shadow {
             self.channel = asked.channel;
         }
         self.take_answer(answer, now);
-        if starts && std::mem::take(&mut self.believed) {
-            // This run asked for it.
-            self.heard = None;
+        if starts {
+            let again = earlier && self.heard.is_some() && self.heard == self.mark();
+            let hearing = if again { Hearing::Earlier } else { Hearing::Told };
+            if std::mem::replace(&mut self.hearing, hearing) == Hearing::Believed && !earlier {
+                // It may be this run's doing that its node showed the track.
+                self.heard = None;
+            }
         }
     }
 
@@ -433,8 +449,9 @@ impl Shadow {
         Some((state.position, state.connected))
     }
 
-    /// Takes a `TrackStartEvent`. Whether it is of another track than the one whose start was told last.
-    pub fn track_started(&mut self, event: &[u8], now: Instant) -> bool {
+    /// Takes a `TrackStartEvent`; whether it is news. `expected`: when it is of the track whose start was told last, it is
+    /// that start.
+    pub fn track_started(&mut self, event: &[u8], expected: bool, now: Instant) -> bool {
         if read::<TrackEvent<'_>>(event).is_none() {
             return true;
         }
@@ -442,8 +459,10 @@ impl Shadow {
         let track = event_track(event);
         let position = track.as_ref().map_or(0, |track| track.info.position);
         let mark = track.as_ref().map(TrackMark::of);
-        let news = std::mem::replace(&mut self.heard, mark) != mark;
-        self.believed = false;
+        let news = std::mem::replace(&mut self.heard, mark) != mark || !expected;
+        if news {
+            (self.hearing, self.heard_at) = (Hearing::Told, now);
+        }
         self.count_track();
         self.track = TrackSince::Started(event.into());
         self.known = now;
@@ -463,6 +482,9 @@ impl Shadow {
         };
         self.known = now;
         if ended.reason.as_deref() == Some("replaced") {
+            if event_track(event).as_ref().map(TrackMark::of) == self.heard {
+                self.forget_earlier_play();
+            }
             return;
         }
         let same = match (self.track_object(), event_track(event)) {
@@ -478,8 +500,15 @@ impl Shadow {
     fn forget_track(&mut self) {
         let identifier = self.track_object().map(|track| track.info.identifier.into());
         self.track = TrackSince::Ended(identifier.unwrap_or_default());
-        (self.end_time, self.heard) = (None, None);
+        (self.end_time, self.heard, self.hearing) = (None, None, Hearing::Told);
         self.count_track();
+    }
+
+    /// Nothing of an earlier play of the track comes any more.
+    pub fn forget_earlier_play(&mut self) {
+        if self.hearing == Hearing::Earlier {
+            (self.heard, self.hearing) = (None, Hearing::Told);
+        }
     }
 
     /// The track.
@@ -489,6 +518,12 @@ impl Shadow {
 
     /// The track, if the client has not heard that it started.
     pub fn due_start(&self) -> Option<TrackMark> {
+        let earlier = self.hearing == Hearing::Earlier;
+        self.mark().filter(|track| earlier || self.heard != Some(*track))
+    }
+
+    /// The same, unless it has heard the start of an earlier play of it: of which of both an event is cannot be told.
+    pub fn first_due_start(&self) -> Option<TrackMark> {
         self.mark().filter(|track| self.heard != Some(*track))
     }
 
@@ -502,31 +537,42 @@ impl Shadow {
         self.heard
     }
 
+    /// Whether the client was told that start so short a while ago that the node's own may be on its way.
+    pub fn was_heard_lately(&self, now: Instant) -> bool {
+        now < self.heard_at + LATE
+    }
+
+    /// The node's own start, which the client knows, may be on its way from now on.
+    pub fn hear_again(&mut self, now: Instant) {
+        self.heard_at = now;
+    }
+
     /// Notes which track's start the client was told last.
     pub fn start_was_told(&mut self, heard: TrackMark) {
-        (self.heard, self.believed) = (Some(heard), false);
+        (self.heard, self.hearing) = (Some(heard), Hearing::Told);
     }
 
     /// Notes that the client was told the start of the track.
     pub fn start_is_told(&mut self) {
-        (self.heard, self.believed) = (self.mark(), false);
+        (self.heard, self.hearing) = (self.mark(), Hearing::Told);
     }
 
     /// Notes that an earlier run of the proxy has told the start of the track, as far as is known.
     pub fn start_is_believed_told(&mut self) {
-        (self.heard, self.believed) = (self.mark(), true);
+        (self.heard, self.hearing) = (self.mark(), Hearing::Believed);
     }
 
     /// The start of the track, if the client has not heard it.
-    pub fn tell_due_start(&mut self, guild: GuildId) -> Option<Told> {
+    pub fn tell_due_start(&mut self, guild: GuildId, now: Instant) -> Option<Told> {
         self.due_start()?;
         self.start_is_told();
+        self.heard_at = now;
         Some(start_message(guild, self.raw_track()?.get()))
     }
 
     /// Whether the start of the track has to be told before this `TrackEndEvent` of it.
     pub fn is_end_without_start(&self, end: &[u8]) -> bool {
-        self.due_start()
+        self.first_due_start()
             .is_some_and(|due| TrackMark::of_event(end) == Some(due))
     }
 
@@ -705,6 +751,7 @@ impl Shadow {
         if let Some(track) = found.track.filter(|_| self.start_is_due()) {
             told.push(start_message(guild, track.get()));
             self.start_is_told();
+            self.heard_at = now;
         }
     }
 
@@ -713,7 +760,7 @@ impl Shadow {
         // By the position that was told last and the clock since: where the track, or its end marker, is within two seconds
         // of its end by then, it has run out. Before that, and of a stream, nothing is known but that it plays no more, and
         // a node that plays on has stopped only for what it could not load. Both reasons let the client play its next track.
-        let slack = std::time::Duration::from_secs(2);
+        let slack = Duration::from_secs(2);
         let reason = if self.has_run_out(now + slack) {
             "finished"
         } else {

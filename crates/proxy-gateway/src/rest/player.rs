@@ -85,6 +85,9 @@ impl PlayerRequest {
     /// The request is about to be sent.
     pub(crate) fn sent(&mut self) {
         self.open = matches!(self.does, Does::Update(_));
+        if let Does::Update(Some(asked)) = &mut self.does {
+            asked.sent = Some(Instant::now().into_std());
+        }
     }
 
     /// Tells the session of the answer, before the client gets it.

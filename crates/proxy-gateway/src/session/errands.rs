@@ -30,6 +30,8 @@ const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 const SHORT_LIMIT: Duration = Duration::from_secs(5);
 /// Between two tries to have a node keep a session.
 const KEEP_AGAIN: Duration = Duration::from_secs(2);
+/// Before a node that did not say what became of a player is asked again.
+const FIND_AGAIN: Duration = Duration::from_secs(1);
 /// How long a node may take to list its players: they may be thousands.
 const LIST_LIMIT: Duration = Duration::from_secs(10);
 /// Before a request that failed is repeated, at first and at last.
@@ -245,7 +247,8 @@ async fn wait(pause: Duration) -> Duration {
     (pause * 2).min(AGAIN_AT_LAST)
 }
 
-/// Asks a link's node for one player. An answer that says nothing of it leaves the doubt.
+/// Asks a link's node for one player. An answer that says nothing of it leaves the doubt, and the session is told so after
+/// a pause.
 pub(crate) fn find_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId, link: LinkId) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     spawn(&Rc::clone(&worker), async move {
@@ -256,7 +259,10 @@ pub(crate) fn find_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild:
             Ok(answer) if answer.status == 200 => Some(answer.body.into()),
             // A node that has lost the whole session says nothing of the player's end.
             Ok(answer) if answer.status == 404 && !is_session_gone(&answer.body) => None,
-            _ => return,
+            _ => {
+                sleep(FIND_AGAIN).await;
+                return tell(&worker, &entry, Input::FindFailed { guild, link });
+            }
         };
         let found = Input::PlayerFound {
             guild,

@@ -82,6 +82,20 @@ impl Machine {
         }
     }
 
+    /// A player of which nothing is known could not be made elsewhere. One that holds only a place, or that is to leave its
+    /// node, is asked for in its own time.
+    pub(super) fn find_failed(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+        let unknown = match self.players.get(guild) {
+            Some(player) => {
+                player.link == link && player.shadow.is_none() && !player.is_reserved() && !player.is_moving()
+            }
+            None => true,
+        };
+        if unknown && self.links.get(link).is_some_and(super::Link::is_up) {
+            cx.effects.push(Effect::FindPlayer { guild, link });
+        }
+    }
+
     /// A node does not know a player.
     fn missing_on(&mut self, guild: GuildId, link: LinkId, asked: Instant, cx: &mut Cx<'_>) {
         let Some(player) = self.players.get(guild).filter(|player| player.link == link) else {
@@ -103,10 +117,11 @@ impl Machine {
             return self.clear_leftover(guild, link, cx);
         }
         let away = self.links.get(link).is_none_or(|link| link.has_lost(guild, cx.now));
+        // It, or an earlier player of the guild, may have been destroyed since the node was asked.
+        let gone = self.gone.is_since(guild, asked);
         match self.players.get_mut(guild) {
             None if away => {}
-            // It may have been destroyed since the node was asked.
-            None if self.last_gone.is_some_and(|gone| asked <= gone) => {
+            None if gone => {
                 if self.links.get(link).is_some_and(|link| link.revived) {
                     self.revived_on(guild, link, body, cx);
                 } else {
@@ -114,7 +129,6 @@ impl Machine {
                 }
             }
             None => {
-                self.players.entry(guild, link);
                 self.found_first(guild, link, body, cx);
                 self.is_there(guild, link, cx);
             }
@@ -125,11 +139,9 @@ impl Machine {
                 }
             }
             Some(player) if player.is_reserved() => {
-                // An earlier player of the guild may have been destroyed since the node was asked.
-                if self.last_gone.is_some_and(|gone| asked <= gone) {
+                if gone {
                     return cx.effects.push(Effect::FindPlayer { guild, link });
                 }
-                player.seat = Seat::Taken;
                 self.found_first(guild, link, body, cx);
                 self.is_there(guild, link, cx);
             }
@@ -169,9 +181,14 @@ impl Machine {
 
     /// The node's word is the first of a player. The start of its track may be on its way, or was lost.
     fn found_first(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
-        let shadow = self.first_shadow(guild, link, &Asked::default(), body, cx.now);
+        let known = self.players.get(guild).is_some_and(|player| !player.is_reserved());
+        let shadow = self.first_shadow((guild, link, known), &Asked::default(), body, cx.now);
         let due = shadow.as_ref().is_some_and(|shadow| shadow.start_is_due());
-        self.players.entry(guild, link).shadow = shadow;
+        let player = self.players.entry(guild, link);
+        if player.is_reserved() {
+            player.seat = Seat::Taken;
+        }
+        player.shadow = shadow;
         if due {
             self.suspect(guild, link, Some(body.into()), cx);
         }
@@ -251,7 +268,7 @@ impl Machine {
             (Some(shadow), body) if shadow.serial() != serial => {
                 // A request's answer told of the track, and its start should have come by now.
                 if body.is_some_and(|body| shadow.agrees(&body)) {
-                    told.extend(shadow.tell_due_start(guild));
+                    told.extend(shadow.tell_due_start(guild, cx.now));
                     player.swallow_start |= !told.is_empty();
                 }
             }

@@ -55,6 +55,10 @@ impl Machine {
             LinkState::Resuming(_) if !resumed => return self.give_up(id, false, MoveReason::NodeRestarted, cx),
             LinkState::Resuming(_) => {
                 (link.state, link.reconciling) = (LinkState::Up, true);
+                link.await_late(cx.now);
+                let own = self.players.on_mut(id).filter(|player| player.swallow_start);
+                own.filter_map(|player| player.shadow.as_mut())
+                    .for_each(|shadow| shadow.hear_again(cx.now));
                 cx.effects.push(Effect::ListPlayers(id));
             }
             LinkState::Opening | LinkState::Up => {

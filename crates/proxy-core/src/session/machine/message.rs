@@ -10,6 +10,7 @@ use super::{Cx, Effect, EndReason, Machine, Phase, PlacementMode};
 use crate::pool::NodeId;
 use crate::session::links::{LateStart, LinkId};
 use crate::session::migration::Surroundings;
+use crate::session::players::Player;
 use crate::session::shadow::{self, Asked, Shadow, TrackMark};
 
 /// Players that only a message told of, until the node is asked for them.
@@ -31,6 +32,12 @@ pub struct VoicePing {
     pub region: Box<str>,
     /// In milliseconds.
     pub ping: u32,
+}
+
+/// Whether the next start, of the track whose start was told last, is the move's own or late, and not a new one.
+pub(super) fn expects_start(player: &Player, now: Instant) -> bool {
+    let lately = |shadow: &Shadow| shadow.was_heard_lately(now);
+    player.swallow_start && (player.moving || player.shadow.as_deref().is_none_or(lately))
 }
 
 #[cold]
@@ -125,7 +132,7 @@ impl Machine {
 
     /// As [`Self::note`], for a track that starts in a player that is known.
     fn note_start(&mut self, guild: GuildId, link: LinkId, payload: &[u8], now: Instant) -> bool {
-        let late = self.take_late_start(guild, link, payload);
+        let late = self.take_late_start(guild, link, payload, now);
         let Some(player) = self.players.get_mut(guild) else {
             return true;
         };
@@ -133,9 +140,10 @@ impl Machine {
             return false;
         }
         player.end_told = false;
-        let swallow = std::mem::take(&mut player.swallow_start);
+        let swallow = expects_start(player, now);
+        player.swallow_start = false;
         match &mut player.shadow {
-            Some(shadow) => shadow.track_started(payload, now) || !swallow,
+            Some(shadow) => shadow.track_started(payload, swallow, now),
             None => {
                 self.hear_first(guild, link, TrackMark::of_event(payload));
                 true
@@ -145,7 +153,7 @@ impl Machine {
 
     /// As [`Self::note`], for a track that ends in a player that is known. Its start comes before it, whatever was lost.
     fn note_end(&mut self, guild: GuildId, link: LinkId, payload: &[u8], now: Instant) -> bool {
-        let late = self.take_late_start(guild, link, payload);
+        let late = self.take_late_start(guild, link, payload, now);
         let Some(player) = self.players.get_mut(guild) else {
             return true;
         };
@@ -181,7 +189,7 @@ impl Machine {
         if !matches!(envelope.event, EventKind::TrackStart | EventKind::TrackEnd) {
             return !away;
         }
-        let late = self.take_late_start(guild, link, payload);
+        let late = self.take_late_start(guild, link, payload, now);
         match envelope.event {
             EventKind::TrackStart if late.is_some_and(|late| late.told) => return false,
             EventKind::TrackStart if !away => {
@@ -191,7 +199,7 @@ impl Machine {
                 }
             }
             EventKind::TrackEnd => {
-                self.last_gone = Some(now);
+                self.gone.note(guild, now);
                 self.forget_heard(guild);
                 if !away && late.is_some_and(|late| !late.told) {
                     return !self.tell_start_before(guild, payload);
@@ -202,8 +210,8 @@ impl Machine {
         !away
     }
 
-    fn take_late_start(&mut self, guild: GuildId, link: LinkId, event: &[u8]) -> Option<LateStart> {
-        self.links.get_mut(link)?.take_late_start(guild, event)
+    fn take_late_start(&mut self, guild: GuildId, link: LinkId, event: &[u8], now: Instant) -> Option<LateStart> {
+        self.links.get_mut(link)?.take_late_start(guild, event, now)
     }
 
     /// An end is told in its own time, after the start that was lost.
@@ -234,18 +242,20 @@ impl Machine {
         }
     }
 
-    /// What is known of a player first, by its node's word. What an earlier run of the proxy has told is not known: it is
-    /// believed to have told what no request of this run asked for.
+    /// What is known of a player first, by its node's word. `known`: that it is there was known before. What an earlier run
+    /// of the proxy has told is not known: it is believed to have told what its players played when their node was first
+    /// asked, unless a request of this run asked for it.
     pub(super) fn first_shadow(
         &mut self,
-        guild: GuildId,
-        link: LinkId,
+        (guild, link, known): (GuildId, LinkId, bool),
         asked: &Asked,
         answer: &[u8],
         now: Instant,
     ) -> Option<Box<Shadow>> {
         let mut shadow = Box::new(Shadow::new(asked, answer, now)?);
-        if !asked.new_track && self.links.get(link).is_some_and(|link| link.inherited) {
+        let link_of = self.links.get(link);
+        let earlier = link_of.is_some_and(|link| link.revived || known && link.inherited);
+        if !asked.new_track && earlier {
             shadow.start_is_believed_told();
         }
         let heard = self.heard.iter().find(|heard| (heard.0, heard.1) == (guild, link));

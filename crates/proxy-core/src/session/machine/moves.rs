@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use lavalink_protocol::id::GuildId;
 
+use super::message::expects_start;
 use super::{Cx, Effect, Machine, RestoreOutcome};
 use crate::health::NodeState;
 use crate::placement::{Choice, NoNode, NoNodeCause, Wanted};
@@ -139,6 +140,12 @@ impl Machine {
                 MoveOutcome::Failed
             };
             return self.conclude(index, outcome, cx);
+        }
+        let guild = moving.guild;
+        let known = self.players.get(guild).is_some_and(|player| player.shadow.is_some());
+        if !known && !reason.is_planned() {
+            // A player without track and voice would be none, and its client would not know.
+            return self.conclude(index, MoveOutcome::Failed, cx);
         }
         self.end_what_ran_out(index, cx);
         if self.is_ended() || self.waits_for_word(index, cx) {
@@ -290,11 +297,9 @@ impl Machine {
         let Some(player) = self.players.get_mut(guild) else {
             return;
         };
-        let restore = match &player.shadow {
-            Some(shadow) => shadow.restore(cx.now),
-            // It was there, and nobody knows more.
-            None => crate::session::shadow::Restore::empty(),
-        };
+        let Some(shadow) = &mut player.shadow else { return };
+        shadow.forget_earlier_play();
+        let restore = shadow.restore(cx.now);
         player.swallow_start = restore.starts_track;
         cx.effects.push(Effect::Restore {
             guild,
@@ -345,7 +350,12 @@ impl Machine {
         };
         let old = std::mem::replace(&mut player.link, link);
         match &mut player.shadow {
-            Some(shadow) => shadow.follow(&Asked::default(), answer, cx.now),
+            Some(shadow) => {
+                shadow.follow(&Asked::default(), answer, cx.now);
+                if player.swallow_start {
+                    shadow.hear_again(cx.now);
+                }
+            }
             None => player.shadow = Shadow::new(&Asked::default(), &answer, cx.now).map(Box::new),
         }
         if old != link {
@@ -419,9 +429,10 @@ impl Machine {
         let Some(player) = self.players.remove(guild) else {
             return;
         };
-        let Some(shadow) = player.shadow else { return };
-        let voice = shadow.has_voice().then(|| voice_closed(guild));
-        for told in shadow.failed(guild).into_iter().chain(voice) {
+        let failed = player.shadow.as_ref().map(|shadow| shadow.failed(guild));
+        // A player of which nothing is known had a voice connection, as far as can be known.
+        let voice = player.shadow.is_none_or(|shadow| shadow.has_voice());
+        for told in failed.into_iter().flatten().chain(voice.then(|| voice_closed(guild))) {
             self.tell(told, cx);
         }
     }
@@ -462,6 +473,7 @@ impl Machine {
         }
         let known = self.players.get(guild).is_some_and(|player| !player.is_reserved());
         let suspect = !asked.new_track && self.is_suspect(guild, link);
+        let away = self.links.get(link).is_some_and(|link| link.has_lost(guild, cx.now));
         let player = self.players.entry(guild, link);
         if player.link != link {
             return;
@@ -475,7 +487,7 @@ impl Machine {
         let found_voice = match &mut player.shadow {
             Some(shadow) => {
                 let before = (asked.voice && shadow.never_played()).then(|| shadow.needs());
-                let due = shadow.due_start().filter(|_| asked.new_track);
+                let due = shadow.first_due_start().filter(|_| asked.new_track);
                 shadow.follow(asked, answer, cx.now);
                 let replaced = due.filter(|due| shadow.mark() != Some(*due));
                 if let (Some(track), Some(link)) = (replaced, self.links.get_mut(link)) {
@@ -483,13 +495,19 @@ impl Machine {
                         guild,
                         track,
                         told: false,
+                        since: cx.now,
                     });
                 }
                 before.is_some_and(|before| shadow.never_played() && before.region() != shadow.needs().region())
             }
             None => {
-                let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                let shadow = self.first_shadow((guild, link, known), asked, &answer, cx.now);
+                let due = shadow.as_ref().is_some_and(|shadow| shadow.start_is_due());
                 self.players.entry(guild, link).shadow = shadow;
+                if due && away {
+                    // Its start may have come before, when nobody could tell it from what is left of an earlier player.
+                    self.suspect(guild, link, Some(answer), cx);
+                }
                 false
             }
         };
@@ -520,12 +538,12 @@ impl Machine {
             (Some(player), _) if player.link == link && !restoring => match &mut player.shadow {
                 Some(shadow) => shadow.follow(asked, answer, cx.now),
                 None => {
-                    let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                    let shadow = self.first_shadow((guild, link, true), asked, &answer, cx.now);
                     self.players.entry(guild, link).shadow = shadow;
                 }
             },
             (None, Some((lost, node))) if lost == link => {
-                let shadow = self.first_shadow(guild, link, asked, &answer, cx.now);
+                let shadow = self.first_shadow((guild, link, false), asked, &answer, cx.now);
                 self.players.entry(guild, link).shadow = shadow;
                 self.begin_move(guild, node, MoveReason::NodeDown, None, cx);
             }
@@ -561,12 +579,13 @@ impl Machine {
             return;
         }
         let removed = self.players.remove(guild);
-        let late = removed.and_then(|player| late_start_of(&player));
+        let late = removed.and_then(|player| late_start_of(&player, cx.now));
         if let (Some(late), Some(link)) = (late, self.links.get_mut(link)) {
             link.expect_start(late);
         }
         self.suspects.retain(|suspect| suspect.guild != guild);
-        (self.changed, self.last_gone) = (true, Some(cx.now));
+        self.changed = true;
+        self.gone.note(guild, cx.now);
         if let Some(index) = self.moves.iter().position(|moving| moving.guild == guild) {
             let moving = self.moves.remove(index);
             self.finish(&moving, MoveOutcome::Dropped, cx);
@@ -575,12 +594,16 @@ impl Machine {
 }
 
 /// The start that is on its way of a player that its client destroyed.
-fn late_start_of(player: &Player) -> Option<LateStart> {
+fn late_start_of(player: &Player, now: Instant) -> Option<LateStart> {
     let shadow = player.shadow.as_deref()?;
-    let (track, told) = match shadow.due_start() {
+    let (track, told) = match shadow.first_due_start() {
         Some(track) => (track, false),
-        None => (shadow.heard().filter(|_| player.swallow_start)?, true),
+        None => (shadow.heard().filter(|_| expects_start(player, now))?, true),
     };
-    let guild = player.guild;
-    Some(LateStart { guild, track, told })
+    Some(LateStart {
+        guild: player.guild,
+        track,
+        told,
+        since: now,
+    })
 }

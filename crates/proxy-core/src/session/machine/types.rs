@@ -179,6 +179,13 @@ pub enum Input {
         /// The Player object; `None` when the node has none.
         body: Option<Box<[u8]>>,
     },
+    /// The node did not say what [`Effect::FindPlayer`] asked; it is asked again for a player of which nothing is known.
+    FindFailed {
+        /// Whose player.
+        guild: GuildId,
+        /// Which link was asked.
+        link: LinkId,
+    },
     /// After [`Effect::AwaitQuiet`]: no player update of the guild is under way any more.
     Quiet(GuildId),
     /// After [`Effect::Restore`].
@@ -311,7 +318,7 @@ pub enum Effect {
     },
     /// Ask a link's node for all players: [`Input::Players`]. Asked again until it is answered or the link is lost.
     ListPlayers(LinkId),
-    /// Ask a link's node for one player: [`Input::PlayerFound`].
+    /// Ask a link's node for one player: [`Input::PlayerFound`], or [`Input::FindFailed`] after a pause.
     FindPlayer {
         /// Whose player.
         guild: GuildId,

@@ -179,7 +179,7 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
 
     let mut events_first = playing(now);
     events_first.track_ended(&replaced, now);
-    events_first.track_started(&started, now);
+    events_first.track_started(&started, false, now);
     assert_eq!(identifier(&events_first), json!("enc-b"));
     events_first.follow(&play_b, answer.clone().into(), now);
 
@@ -187,7 +187,7 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
     answer_first.follow(&play_b, answer.clone().into(), now);
     answer_first.track_ended(&replaced, now);
     answer_first.track_ended(&event("TrackEndEvent", &a, &json!({"reason": "finished"})), now);
-    answer_first.track_started(&started, now);
+    answer_first.track_started(&started, false, now);
     for shadow in [&events_first, &answer_first] {
         let restored = restored(shadow, now);
         assert_eq!(
@@ -198,6 +198,69 @@ fn events_say_which_track_plays_whatever_order_they_and_the_answer_come_in() {
     answer_first.track_ended(&event("TrackEndEvent", &b, &json!({"reason": "finished"})), now);
     assert!(!answer_first.has_track());
     assert_eq!(restored(&answer_first, now)["voice"]["token"], json!("hush"));
+}
+
+/// An update that plays track `a` again, sent at this instant.
+fn again(sent: Instant) -> Asked {
+    let sent = Some(sent);
+    Asked {
+        sent,
+        ..asked(r#"{"track":{"encoded":"enc-a"}}"#)
+    }
+}
+
+#[test]
+fn a_track_that_is_asked_for_again_after_its_end_plays_and_one_whose_end_overtook_the_answer_does_not() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let a = track("a", 100_000);
+    let answer = || bytes(&player(&a, 0)).into();
+    let (started, ended) = (
+        event("TrackStartEvent", &a, &json!({})),
+        event("TrackEndEvent", &a, &json!({"reason": "finished"})),
+    );
+    let mut shadow = playing(now);
+    shadow.track_ended(&ended, at(1));
+    shadow.follow(&again(at(2)), answer(), at(3));
+    assert!(shadow.has_track() && shadow.start_is_due());
+    assert_eq!(restored(&shadow, at(3))["track"]["encoded"], json!("enc-a"));
+
+    let mut shadow = playing(now);
+    shadow.track_ended(&ended, at(1));
+    shadow.track_started(&started, false, at(3));
+    shadow.track_ended(&ended, at(4));
+    shadow.follow(&again(at(2)), answer(), at(5));
+    assert!(!shadow.has_track() && !shadow.start_is_due());
+}
+
+#[test]
+fn a_track_that_is_asked_for_again_while_it_plays_starts_again() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let a = track("a", 100_000);
+    let answer = || bytes(&player(&a, 0)).into();
+    let (started, replaced) = (
+        event("TrackStartEvent", &a, &json!({})),
+        event("TrackEndEvent", &a, &json!({"reason": "replaced"})),
+    );
+    let mut shadow = playing(now);
+    shadow.follow(&again(at(1)), answer(), at(2));
+    shadow.follow(&asked(r#"{"volume":1}"#), answer(), at(2));
+    assert!(shadow.start_is_due());
+    assert!(
+        !shadow.is_end_without_start(&replaced),
+        "it is the end of the play before"
+    );
+    shadow.track_ended(&replaced, at(3));
+    assert!(shadow.start_is_due() && shadow.is_end_without_start(&replaced));
+    shadow.track_started(&started, false, at(3));
+    assert!(!shadow.start_is_due());
+
+    let mut events_first = playing(now);
+    events_first.track_ended(&replaced, at(2));
+    events_first.track_started(&started, false, at(2));
+    events_first.follow(&again(at(1)), answer(), at(3));
+    assert!(!events_first.start_is_due());
 }
 
 #[test]
@@ -280,7 +343,7 @@ fn a_player_that_no_node_takes_fails_as_lavalink_would_say_it() {
 
 #[test]
 fn a_player_that_plays_is_kept_in_little_more_than_its_own_text() {
-    assert!(size_of::<Shadow>() <= 152, "{}", size_of::<Shadow>());
+    assert!(size_of::<Shadow>() <= 168, "{}", size_of::<Shadow>());
 }
 
 #[test]

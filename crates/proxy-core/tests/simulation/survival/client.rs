@@ -23,6 +23,10 @@ struct Guild {
     excused: BTreeSet<u64>,
     /// Tracks whose request is sent again, its node having died before it answered.
     repeated: BTreeSet<u64>,
+    /// Tracks that were asked for again: the end of their earlier play may come yet.
+    again: BTreeSet<u64>,
+    /// Those of which an end came that may be of either play.
+    vague: BTreeSet<u64>,
     /// Tracks of which it may not have heard all that there was to hear.
     unsure: BTreeSet<u64>,
     /// The newest track asked for.
@@ -40,6 +44,24 @@ impl Client {
         let guild = self.guilds.entry(guild).or_default();
         guild.excused.extend(guild.newest);
         guild.newest = with.or(guild.newest);
+    }
+
+    /// The newest track, if it has heard its start, and its end or nothing more, and can play it again.
+    pub(super) fn plays_again(&self, guild: GuildId) -> Option<u64> {
+        let guild = self.guilds.get(&guild)?;
+        let newest = guild.newest.filter(|newest| guild.started.contains(newest))?;
+        let unclear = [&guild.excused, &guild.unsure, &guild.repeated, &guild.again];
+        (!unclear.iter().any(|tracks| tracks.contains(&newest))).then_some(newest)
+    }
+
+    /// It plays its newest track again: what it has heard of it says nothing any more.
+    pub(super) fn repeats_track(&mut self, guild: GuildId, track: u64) {
+        let guild = self.guilds.entry(guild).or_default();
+        guild.answered.remove(&track);
+        guild.started.remove(&track);
+        if !guild.ended.remove(&track) {
+            guild.again.insert(track);
+        }
     }
 
     pub(super) fn answered(&mut self, guild: GuildId, track: Option<u64>) {
@@ -95,6 +117,10 @@ impl Client {
         match kind {
             "TrackStartEvent" => {
                 let number = number();
+                if guild.again.remove(&number) {
+                    guild.ended.remove(&number);
+                    guild.vague.remove(&number);
+                }
                 if guild.started.contains(&number) && guild.repeated.remove(&number) {
                     guild.ended.remove(&number);
                     guild.started.remove(&number);
@@ -109,6 +135,14 @@ impl Client {
             }
             "TrackEndEvent" => {
                 let number = number();
+                if guild.again.contains(&number) {
+                    // Of the earlier play, or of this one when its start was lost: nobody can tell.
+                    if message["reason"] != "replaced" {
+                        guild.ended.insert(number);
+                        guild.vague.insert(number);
+                    }
+                    return;
+                }
                 assert!(guild.ended.insert(number), "{id:?}: {number} ends twice");
                 let unsure = guild.unsure.contains(&number) || !guild.answered.contains(&number);
                 assert!(
@@ -130,7 +164,8 @@ impl Client {
                     told || playing == Some(*number),
                     "{id:?}: nobody said what became of {number}"
                 );
-                let told = guild.started.contains(number) || guild.excused.contains(number);
+                let excused = guild.excused.contains(number) || guild.vague.contains(number);
+                let told = guild.started.contains(number) || excused;
                 assert!(told, "{id:?}: nobody said that {number} started");
             }
             if let Some(playing) = playing {

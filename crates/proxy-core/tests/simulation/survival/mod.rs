@@ -47,6 +47,7 @@ pub(super) struct Reached {
     pub(super) repeated: u32,
     pub(super) revived: u32,
     pub(super) linked_twice: u32,
+    pub(super) played_again: u32,
 }
 
 impl Reached {
@@ -69,6 +70,7 @@ impl Reached {
             repeated,
             revived,
             linked_twice,
+            played_again,
             ..
         } = *self;
         let first = [resumed, denied, moved, stayed, failed, told_ends, swallowed];
@@ -80,6 +82,7 @@ impl Reached {
             repeated,
             revived,
             linked_twice,
+            played_again,
         ];
         assert!(first.into_iter().chain(second).all(|count| count > 10), "{self:?}");
     }

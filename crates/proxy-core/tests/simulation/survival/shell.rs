@@ -90,6 +90,7 @@ struct Request {
     update: Option<Update>,
     since: Instant,
     sent: Option<LinkId>,
+    sent_at: Option<Instant>,
     /// An earlier try was lost.
     tried: bool,
 }

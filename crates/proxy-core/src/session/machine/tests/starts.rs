@@ -185,3 +185,179 @@ fn an_answer_that_an_end_has_overtaken_starts_nothing() {
     });
     assert_eq!(told(&story.tick(500)), [""; 0]);
 }
+
+/// A request sent now plays this track, and is answered at once.
+fn plays(story: &mut Story, link: LinkId, identifier: &str) {
+    let (guild, answer) = (GUILD, player(Some(identifier)));
+    let asked = Asked {
+        new_track: true,
+        sent: Some(story.now()),
+        ..Asked::default()
+    };
+    story.acts(Input::PlayerAnswered {
+        guild,
+        link,
+        asked,
+        answer,
+    });
+}
+
+#[test]
+fn a_track_that_is_played_again_starts_again_though_its_node_died_before_it_said_so() {
+    for ended in [false, true] {
+        let mut story = Story::playing();
+        story.tick(1000);
+        if ended {
+            assert_eq!(ends(&mut story, LINK, "a", "finished"), Disposition::Forward);
+            story.tick(1000);
+        }
+        plays(&mut story, LINK, "a");
+        story.nodes.states[0] = NodeState::Down;
+        story.acts(lost(LinkLoss::Closed { code: 1001 }));
+        let effects = story.acts(up(NEXT, OTHER));
+        let Some(Effect::Restore { body, .. }) = effects.first() else {
+            panic!("{effects:?}");
+        };
+        let body: Value = serde_json::from_str(body.expose()).unwrap();
+        assert_eq!(body["track"]["encoded"], json!("a"), "ended: {ended}");
+        assert_eq!(story.starts(NEXT, "a"), Disposition::Forward, "ended: {ended}");
+    }
+}
+
+#[test]
+fn a_track_that_is_played_again_has_no_start_told_before_the_end_of_its_earlier_play() {
+    let mut story = Story::playing();
+    story.tick(1000);
+    plays(&mut story, LINK, "a");
+    assert_eq!(ends(&mut story, LINK, "a", "replaced"), Disposition::Forward);
+    assert_eq!(story.starts(LINK, "a"), Disposition::Forward);
+    assert_eq!(told(&story.tick(500)), [""; 0]);
+}
+
+#[test]
+fn a_start_that_was_told_and_never_came_hides_none_of_a_later_play() {
+    for destroyed in [false, true] {
+        for (later, expected) in [(100, Disposition::Swallow), (6000, Disposition::Forward)] {
+            let mut story = Story::playing();
+            story.acts(answered(GUILD, LINK, "b"));
+            story.starts(LINK, "b");
+            moves(&mut story);
+            if destroyed {
+                let (guild, link) = (GUILD, NEXT);
+                story.acts(Input::PlayerGone { guild, link });
+            }
+            story.tick(later);
+            assert_eq!(story.starts(NEXT, "b"), expected, "{destroyed} {later}");
+        }
+    }
+}
+
+#[test]
+fn a_start_that_could_not_be_told_from_what_an_earlier_player_left_is_told() {
+    let mut story = Story::playing();
+    story.acts(Input::Move {
+        guild: GUILD,
+        to: Some(OTHER),
+    });
+    story.acts(up(NEXT, OTHER));
+    let effects = story.acts(Input::Quiet(GUILD));
+    let Some(Effect::Restore { ticket, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let (guild, link, ticket) = (GUILD, NEXT, *ticket);
+    let outcome = RestoreOutcome::Done(player(Some("a")));
+    story.acts(Input::Restored {
+        guild,
+        link,
+        ticket,
+        outcome,
+    });
+    story.acts(Input::Destroyed { guild, link: LINK });
+    story.acts(Input::PlayerGone { guild, link: NEXT });
+    story.tick(100);
+    assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);
+    plays(&mut story, LINK, "c");
+    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
+}
+
+/// A session of an earlier run, whose node has been resumed.
+fn revived() -> Story {
+    let mut story = Story::new();
+    let settings = Arc::new(SessionSettings::default());
+    let until = story.now() + seconds(60);
+    let links = [(NODE, NodeSessionId::from("nodesession"))];
+    story.machine = Machine::revive(settings, (true, 60), links, until, story.now());
+    story.acts(Input::Tick);
+    story.acts(Input::ClientBack);
+    story.acts(resumed(LINK, true));
+    story
+}
+
+#[test]
+fn a_player_that_this_run_made_on_a_node_of_an_earlier_one_has_its_start_told() {
+    let mut story = revived();
+    story.acts(listed(&story, b"[]"[..].into()));
+    story.clock += 1000;
+    let (guild, link, asked) = (GUILD, LINK, story.now());
+    let body = Some(player(Some("a")));
+    story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
+}
+
+#[test]
+fn an_end_in_one_guild_casts_no_doubt_on_another() {
+    for ended in [8, GUILD.0] {
+        let mut story = revived();
+        let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
+        let list = listed(&story, body.into_bytes().into());
+        let end = json!({"type": "TrackEndEvent", "track": track("z"), "reason": "finished"});
+        let heard = envelope(Op::Event, Some(ended), EventKind::TrackEnd);
+        let now = story.now();
+        story
+            .machine
+            .message(LINK, &heard, &serde_json::to_vec(&end).unwrap(), now);
+        let (guild, link) = (GUILD, LINK);
+        let find = Effect::FindPlayer { guild, link };
+        let doubtful = ended == GUILD.0;
+        assert_eq!(story.acts(list).contains(&find), doubtful);
+        let shadow = story.machine.players().get(GUILD).unwrap().shadow.as_ref();
+        assert_eq!(shadow.is_none(), doubtful);
+        // Nothing else is known of it, so its node is asked until it answers.
+        let again = story.acts(Input::FindFailed { guild, link });
+        assert_eq!(again.contains(&find), doubtful);
+        if doubtful {
+            let body = Some(player(Some("a")));
+            let asked = story.now() + Duration::from_millis(1);
+            story.acts(Input::PlayerFound {
+                guild,
+                link,
+                asked,
+                body,
+            });
+            assert_eq!(told(&story.tick(500)), [""; 0], "the run before has told its start");
+        }
+    }
+}
+
+#[test]
+fn a_player_of_which_nothing_is_known_is_lost_with_its_node_and_its_client_told() {
+    let mut story = revived();
+    let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
+    let list = listed(&story, body.into_bytes().into());
+    ends(&mut story, LINK, "a", "finished");
+    story.acts(list);
+    story.nodes.states[0] = NodeState::Down;
+    let effects = story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    assert_eq!(told(&effects), ["WebSocketClosedEvent Session is no longer valid."]);
+    let outcome = effects.iter().find_map(|effect| match effect {
+        Effect::Migrated(migration) => Some(migration.outcome),
+        _ => None,
+    });
+    assert_eq!(outcome, Some(MoveOutcome::Failed));
+    assert!(story.machine.players().is_empty());
+}

@@ -153,7 +153,7 @@ impl Shell {
                 let body = match answer {
                     Ok(body) => Some(body.into_bytes().into()),
                     Err(410) => None,
-                    Err(_) => return,
+                    Err(_) => return self.handle(Input::FindFailed { guild, link }, now, nodes, reached),
                 };
                 self.handle(
                     Input::PlayerFound {
@@ -256,7 +256,7 @@ impl Shell {
             }
             What::CleanUp(orphan, ..) => self.orphans.put_back(orphan, Duration::from_secs(120), now),
             What::List(link) => self.link_job(What::List(link), link, now),
-            What::Find(..) => {}
+            What::Find(guild, link) => self.handle(Input::FindFailed { guild, link }, now, nodes, reached),
             What::Destroy(guild, link) => self.link_job(What::Destroy(guild, link), link, now),
             What::Restore(guild, link, ticket, _) => {
                 self.restored(guild, link, ticket, RestoreOutcome::Lost, now, nodes, reached);

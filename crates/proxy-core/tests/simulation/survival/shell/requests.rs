@@ -20,8 +20,13 @@ impl Shell {
         }
         let update = match rng.u32(..10) {
             0..6 => {
-                let number = self.client.new_track();
-                self.client.replaces(guild, Some(number));
+                let again = self.client.plays_again(guild).filter(|_| rng.bool());
+                let number = again.unwrap_or_else(|| self.client.new_track());
+                match again {
+                    Some(number) => self.client.repeats_track(guild, number),
+                    None => self.client.replaces(guild, Some(number)),
+                }
+                reached.played_again += u32::from(again.is_some());
                 Some(Update::Play(number, rng.i64(500..60_000)))
             }
             6..8 => Some(Update::Volume),
@@ -41,6 +46,7 @@ impl Shell {
             update,
             since: now,
             sent: None,
+            sent_at: None,
             tried: false,
         });
     }
@@ -218,7 +224,11 @@ impl Shell {
                 route => route,
             };
             if let Route::Link(link) = route {
-                self.requests[index].sent = Some(link);
+                let request = &mut self.requests[index];
+                request.sent = Some(link);
+                if !tried {
+                    request.sent_at = Some(now);
+                }
                 self.link_job(What::Request(id, tried), link, now);
             }
         }
@@ -275,6 +285,7 @@ impl Shell {
                         link,
                         asked: Asked {
                             new_track: matches!(update, Update::Play(..) | Update::Stop),
+                            sent: request.sent_at,
                             ..Asked::default()
                         },
                         answer: body.into_bytes().into(),
@@ -296,9 +307,8 @@ impl Shell {
 fn shows(player: &str, update: Option<&Update>) -> bool {
     let player: serde_json::Value = serde_json::from_str(player).unwrap();
     match update {
-        Some(Update::Play(number, _)) => {
-            player["track"]["info"]["identifier"].as_str() == Some(number.to_string().as_str())
-        }
+        // The length tells one play of a track from another.
+        Some(Update::Play(number, length)) => player["track"]["encoded"] == format!("{number}/{length}"),
         Some(Update::Stop) => player["track"].is_null(),
         Some(Update::Volume) | None => true,
     }
