@@ -198,3 +198,30 @@ fn last_harm<'a>(harms: impl Iterator<Item = &'a Harm>, at: Instant) -> String {
         |harm| format!("{:?} after {harm:?}", at - harm.since),
     )
 }
+
+#[test]
+fn only_what_was_left_for_another_player_is_excused() {
+    let start = Instant::now();
+    let event = |guild, player, number| Counted { guild, player, number };
+    let wrote = |event, second| Written {
+        event,
+        at: start + Duration::from_secs(second),
+    };
+    // Player 3 was made for another guild, and proves that player 2 was there before it spoke.
+    let written = [
+        wrote(event(1, 1, 1), 10),
+        wrote(event(1, 1, 2), 20),
+        wrote(event(1, 2, 1), 30),
+        wrote(event(2, 3, 1), 22),
+    ];
+    let of = |heard: &[Counted]| Players::of(written.iter(), heard.iter().copied().collect());
+    let left = |heard: &[Counted], number: usize| {
+        let written = written[number - 1];
+        of(heard).left(written.event, written.at).map(|ahead| ahead.as_secs())
+    };
+    let next = event(1, 2, 1);
+    assert_eq!(left(&[next], 2), Some(2));
+    assert_eq!(left(&[next], 1), None, "long before");
+    assert_eq!(left(&[event(2, 3, 1)], 2), None, "nothing more of its guild was heard");
+    assert_eq!(left(&[next, event(1, 1, 3)], 2), None, "it was heard again");
+}
