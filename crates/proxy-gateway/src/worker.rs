@@ -66,6 +66,13 @@ pub(crate) enum Ask {
         needs: Box<Needs>,
         reply: oneshot::Sender<Placed>,
     },
+    /// Is what a player left on a link still to be destroyed by the errand with this ticket?
+    IsLeft {
+        guild: GuildId,
+        link: LinkId,
+        ticket: u32,
+        reply: oneshot::Sender<bool>,
+    },
     /// How does it stand?
     Look(oneshot::Sender<Look>),
     /// An operator moves a player, to a node or to the best other one.
@@ -144,6 +151,14 @@ impl<T> Mailbox<T> {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Takes back a message that was not read yet.
+    fn take_back(&self, message: &T)
+    where
+        T: PartialEq,
+    {
+        self.inbox.borrow_mut().retain(|waiting| waiting != message);
     }
 
     /// The next message, if there is one now.
@@ -325,6 +340,10 @@ impl Worker {
             if self.let_go.get() {
                 // The others were told already.
                 connection.mailbox.put(Stop::Shutdown);
+            } else {
+                // It was told while it was a handshake. Sockets stay until all are let go, since requests of its session
+                // may be under way.
+                connection.mailbox.take_back(&Stop::Shutdown);
             }
         }
     }

@@ -61,8 +61,8 @@ pub(crate) const LATE: Duration = Duration::from_secs(5);
 pub(crate) enum Leftover {
     /// The link was not there to say so; it is destroyed once the node shows it.
     Unheard,
-    /// It is being destroyed.
-    Destroying,
+    /// It is being destroyed, by the errand with this ticket.
+    Destroying(u32),
     /// It was destroyed then.
     Destroyed(Instant),
 }
@@ -126,16 +126,28 @@ impl Link {
             .any(|(moved, leftover)| *moved == guild && !leftover.is_over(now))
     }
 
-    /// A guild's player has left it. Whether what it left there is to be destroyed now.
-    pub(crate) fn lose(&mut self, guild: GuildId) -> bool {
+    /// A guild's player has left it. Whether what it left there is to be destroyed now, by the errand with this ticket.
+    pub(crate) fn lose(&mut self, guild: GuildId, ticket: u32) -> bool {
         let leftover = if self.is_up() {
-            Leftover::Destroying
+            Leftover::Destroying(ticket)
         } else {
             Leftover::Unheard
         };
         self.moved_away.retain(|(moved, _)| *moved != guild);
         self.moved_away.push((guild, leftover));
-        leftover == Leftover::Destroying
+        leftover != Leftover::Unheard
+    }
+
+    /// Guilds whose players have left it, and whose node may still have what is to be destroyed of them.
+    pub(crate) fn left(&self) -> impl Iterator<Item = GuildId> {
+        let left = self.moved_away.iter();
+        left.filter(|(_, leftover)| !matches!(leftover, Leftover::Destroyed(_)))
+            .map(|(moved, _)| *moved)
+    }
+
+    /// Whether the errand with this ticket is still to destroy what a player left there.
+    pub(crate) fn is_destroying(&self, guild: GuildId, ticket: u32) -> bool {
+        self.moved_away.contains(&(guild, Leftover::Destroying(ticket)))
     }
 
     /// A track is over for the client before its start came.
@@ -178,9 +190,11 @@ impl Link {
         self.late_starts.iter_mut().for_each(|late| late.since = now);
     }
 
-    /// Its node has shown all that it has.
-    pub(crate) fn forget_unheard(&mut self) {
+    /// Its node has shown all that it has. Whether anything was waited for.
+    pub(crate) fn forget_unheard(&mut self) -> bool {
+        let known = self.moved_away.len();
         self.moved_away.retain(|(_, leftover)| *leftover != Leftover::Unheard);
+        self.moved_away.len() < known
     }
 
     /// Whether the node may show a player that has left it, and that nobody has destroyed.
@@ -191,16 +205,16 @@ impl Link {
     /// Its socket is lost: whether what was being destroyed there is gone shows when it is back.
     pub(crate) fn doubt_destroyed(&mut self) {
         for (_, leftover) in &mut self.moved_away {
-            if *leftover == Leftover::Destroying {
+            if matches!(leftover, Leftover::Destroying(_)) {
                 *leftover = Leftover::Unheard;
             }
         }
     }
 
-    /// What a player left there was destroyed.
-    pub(crate) fn destroyed(&mut self, guild: GuildId, now: Instant) {
+    /// What a player left there was destroyed, by the errand with this ticket.
+    pub(crate) fn destroyed(&mut self, guild: GuildId, ticket: u32, now: Instant) {
         for known in &mut self.moved_away {
-            if *known == (guild, Leftover::Destroying) {
+            if *known == (guild, Leftover::Destroying(ticket)) {
                 known.1 = Leftover::Destroyed(now);
             }
         }

@@ -140,7 +140,8 @@ pub enum Route {
 pub enum Placed {
     /// To this link, which is up.
     Link(LinkId),
-    /// To a link that is not up yet; [`Effect::Publish`] tells when it is.
+    /// To a link that is not up yet, or nowhere until what an earlier player of the guild left on the only node is
+    /// destroyed; [`Effect::Publish`] tells when that may be.
     Wait,
     /// No node can take it.
     Nowhere(NoNode),
@@ -263,7 +264,7 @@ impl Machine {
                 ticket,
                 outcome,
             } => self.restored(guild, link, ticket, outcome, cx),
-            Input::Destroyed { guild, link } => self.destroyed(guild, link, cx),
+            Input::Destroyed { guild, link, ticket } => self.destroyed(guild, link, ticket, cx),
             Input::Node { node, change } => self.node_changed(node, change, cx),
             Input::Move { guild, to } => self.move_player(guild, to, cx),
             Input::Shutdown { keep } => self.shut_down(keep, cx),
@@ -317,6 +318,7 @@ impl Machine {
     pub fn route(&self, guild: GuildId) -> Route {
         match self.players.get(guild) {
             Some(player) => self.route_to(player),
+            None if self.held_up().any(|held_up| held_up == guild) => Route::Wait,
             None => self.route_of_others(),
         }
     }

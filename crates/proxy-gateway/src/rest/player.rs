@@ -173,9 +173,14 @@ pub(crate) async fn place(
     needs: Box<Needs>,
     limit: Instant,
 ) -> Result<(), ProxyError> {
+    let changed = session.changed.notified();
     let (reply, placed) = oneshot::channel();
     worker.ask(session, Ask::Place { guild, needs, reply });
     match timeout_at(limit, placed).await {
+        // It has no place yet: the only node for it is about to destroy an earlier player of the guild.
+        Ok(Ok(Placed::Wait)) if matches!(session.to(guild), To::Unplaced) => {
+            timeout_at(limit, changed).await.map_err(|_| ProxyError::NodeTimeout)
+        }
         // The caller looks where it is, or waits until it is there.
         Ok(Ok(Placed::Link(_) | Placed::Wait)) => Ok(()),
         Ok(Ok(Placed::Nowhere(none))) => Err(ProxyError::NoNode(none)),
@@ -200,20 +205,13 @@ pub(crate) async fn run(forward: &mut Forward, worker: &Rc<Worker>, client: &mut
             // The player has moved, and the old node's word counts no more.
             None if whole => ProxyError::NodeTimeout,
             Some(Failed::Before(error)) if whole && may_recover(&error, forward) => error,
-            failed => {
-                end(forward, worker);
-                return Err(failed.unwrap_or(Failed::Before(ProxyError::NodeTimeout)));
-            }
+            failed => return Err(end(forward, worker, failed.unwrap_or(ProxyError::NodeTimeout.into()))),
         };
         let recovery = recovery.get_or_insert_with(|| Recovery::new(worker));
         match recovery.go_on(forward, worker, error, sent).await {
             Ok(GoOn::SendAgain) => {}
             Ok(GoOn::Answer(body)) => return answer(forward, worker, client, &body).await,
-            Err(error) => {
-                end(forward, worker);
-                let is_over = forward.player.as_ref().is_none_or(|player| player.is_over(worker));
-                return Err(to_be_told(error, is_over).into());
-            }
+            Err(error) => return Err(end(forward, worker, error.into())),
         }
     }
 }
@@ -227,9 +225,15 @@ fn to_be_told(error: ProxyError, is_over: bool) -> ProxyError {
     }
 }
 
-fn end(forward: &mut Forward, worker: &Worker) {
-    if let Some(player) = &mut forward.player {
-        player.failed(worker);
+/// The request has failed for good: tells the session, and returns how its client is told.
+fn end(forward: &mut Forward, worker: &Worker, failed: Failed) -> Failed {
+    let Some(player) = &mut forward.player else {
+        return failed;
+    };
+    player.failed(worker);
+    match failed {
+        Failed::Before(error) => to_be_told(error, player.is_over(worker)).into(),
+        Failed::Midway => Failed::Midway,
     }
 }
 

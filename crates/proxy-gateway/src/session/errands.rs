@@ -14,6 +14,7 @@ use proxy_core::secret::Secret;
 use proxy_core::session::machine::{Input, LinkLoss, RestoreOutcome};
 use proxy_core::session::orphans::Orphan;
 use proxy_core::session::{LinkId, PluginWrite};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::dial::{self, NodeSocket};
@@ -344,12 +345,20 @@ async fn restore_on(worker: &Worker, entry: &SessionEntry, route: &Route, restor
     RestoreOutcome::Done(answer.body.into())
 }
 
-/// Destroys what a player left on a node, as long as the link to it is there.
-pub(crate) fn destroy_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, guild: GuildId, link: LinkId) {
+/// Destroys what a player left on a node, as long as the link to it is there and the session wants it.
+pub(crate) fn destroy_player(
+    worker: &Rc<Worker>,
+    entry: &Arc<SessionEntry>,
+    guild: GuildId,
+    link: LinkId,
+    ticket: u32,
+) {
     let (worker, entry) = (Rc::clone(worker), Arc::clone(entry));
     spawn(&Rc::clone(&worker), async move {
         let mut pause = AGAIN;
-        while let Some(route) = entry.link(link) {
+        // While a try hung, the guild may have got a new player there.
+        while is_left(&worker, &entry, guild, link, ticket).await {
+            let Some(route) = entry.link(link) else { break };
             let path = format!("{}/{}", players_path(&route.node_session), guild.0);
             let answer = request(&worker, route.node, "DELETE", &path, None, SHORT_LIMIT).await;
             if answer.is_ok_and(|answer| answer.status == 204) {
@@ -357,8 +366,21 @@ pub(crate) fn destroy_player(worker: &Rc<Worker>, entry: &Arc<SessionEntry>, gui
             }
             pause = wait(pause).await;
         }
-        tell(&worker, &entry, Input::Destroyed { guild, link });
+        tell(&worker, &entry, Input::Destroyed { guild, link, ticket });
     });
+}
+
+/// Whether the session still wants destroyed what a player left on a node. One that is over wants nothing.
+async fn is_left(worker: &Worker, entry: &SessionEntry, guild: GuildId, link: LinkId, ticket: u32) -> bool {
+    let (reply, left) = oneshot::channel();
+    let ask = Ask::IsLeft {
+        guild,
+        link,
+        ticket,
+        reply,
+    };
+    worker.ask(entry, ask);
+    left.await.unwrap_or(false)
 }
 
 /// Ends node sessions that were left without a word, a few at a time: ones that the node believes to be connected still,

@@ -315,8 +315,8 @@ impl Session {
                     };
                     errands::restore(&self.worker, &self.entry, restoring);
                 }
-                Effect::DestroyPlayer { guild, link } => {
-                    errands::destroy_player(&self.worker, &self.entry, guild, link);
+                Effect::DestroyPlayer { guild, link, ticket } => {
+                    errands::destroy_player(&self.worker, &self.entry, guild, link, ticket);
                 }
                 Effect::Migrated(migration) => self.worker.shared.migrated(&self.entry, &migration),
                 Effect::Publish => changed = true,
@@ -418,6 +418,12 @@ impl Session {
                 self.carry_out(cx);
                 reply.send(self.move_player(guild, to)).ok();
             }
+            Ask::IsLeft {
+                guild,
+                link,
+                ticket,
+                reply,
+            } => _ = reply.send(self.machine.is_left(guild, link, ticket)),
             Ask::Opened(opened) => self.link_opened(cx, *opened),
             Ask::NodeSilent(node) => self.node_silent(cx, node),
             Ask::Unlisted(link) => self.unlisted(cx, link),

@@ -52,6 +52,8 @@ pub enum Fault {
     Status500,
     /// Answer: this status with an error object, e.g. 503.
     Status(u16),
+    /// Answer: the node does not know the session.
+    NoSession,
     /// Answer: JSON that ends in the middle, under a correct `Content-Length`.
     BrokenBody,
     /// Answer: none at all, and the connection stays open.

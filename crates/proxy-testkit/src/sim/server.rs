@@ -224,6 +224,7 @@ fn failure(fault: &Fault) -> Option<RestError> {
     match fault {
         Fault::Status500 => Some(RestError::new(500, "simulated failure")),
         Fault::Status(status) => Some(RestError::new(*status, "simulated failure")),
+        Fault::NoSession => Some(RestError::new(404, "Session not found")),
         _ => None,
     }
 }

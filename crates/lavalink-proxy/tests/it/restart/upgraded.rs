@@ -114,15 +114,8 @@ async fn nobody_is_refused_while_one_run_follows_the_other_and_sessions_go_on() 
     }
 }
 
-#[tokio::test]
-async fn what_was_begun_is_answered_before_sessions_are_let_go() {
-    let a = node().await;
-    let place = Place::new(LONG_GRACE, &[&a]);
-    let mut run = place.run().await;
-    let address: SocketAddr = run.url.strip_prefix("http://").unwrap().parse().unwrap();
-    let player = run.playing(1, &[1]).await;
-    wait_kept(&[&a]).await;
-    // Connections that the old run has accepted: it has answered on each.
+/// Connections that a run has accepted: it has answered on each.
+async fn accepted(address: SocketAddr) -> [RawClient; 3] {
     let mut accepted = Vec::new();
     for _ in 0..3 {
         let mut client = RawClient::connect(address).await.unwrap();
@@ -131,16 +124,62 @@ async fn what_was_begun_is_answered_before_sessions_are_let_go() {
         assert_eq!(client.read_answer(SOON).await.status(), Some(200));
         accepted.push(client);
     }
-    let [mut idle, mut handshake, mut update] = <[RawClient; 3]>::try_from(accepted).unwrap();
+    accepted.try_into().unwrap()
+}
+
+/// An update of the client's player in guild 1, without the end of its body.
+fn half_an_update(client: &TestClient) -> String {
+    format!(
+        "PATCH /v4/sessions/{}/players/1 HTTP/1.1\r\nHost: h\r\nAuthorization: {PASSWORD}\r\n\
+         Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{{\"vol",
+        client.session_id()
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_meanwhile_ends_no_session_before_what_was_begun_is_answered() {
+    let a = node().await;
+    let place = Place::new(LONG_GRACE, &[&a]);
+    let mut run = place.run().await;
+    let address: SocketAddr = run.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let player = run.playing(1, &[1]).await;
+    ask_for_resuming(&player, 60).await;
+    wait_kept(&[&a]).await;
+    let [mut idle, mut handshake, mut update] = accepted(address).await;
+    let id = player.session_id();
+    let lines = format!("Authorization: {PASSWORD}\r\nUser-Id: 1\r\nClient-Name: a/1\r\nSession-Id: {id}\r\n");
+    handshake.write(upgrade_head("/v4/websocket", &lines)).await.unwrap();
+    update.write(half_an_update(&player)).await.unwrap();
+    run.program.signal("USR2");
+    assert!(idle.read_to_end(SOON).await.1, "the old run accepts nothing more");
+    handshake.write("\r\n").await.unwrap();
+    assert_eq!(handshake.read_answer(SOON).await.status(), Some(101));
+    let ready = handshake.read_until(b"\"resumed\":true", SOON).await;
+    assert!(ready.is_some(), "its session is there still");
+    update.write("ume\": 55}").await.unwrap();
+    assert_eq!(update.read_answer(SOON).await.status(), Some(200), "and stays");
+    assert_eq!(a.find_player(1).unwrap().1["volume"], 55);
+    let (rest, closed) = handshake.read_to_end(SOON).await;
+    let told = rest.windows(2).any(|code| code == 1001u16.to_be_bytes());
+    assert!(closed && told, "{rest:?}");
+    assert_eq!(run.program.address().await, address);
+    assert!(player.resume().await.unwrap(), "its session goes on");
+    wait_player(&player, 1).await;
+}
+
+#[tokio::test]
+async fn what_was_begun_is_answered_before_sessions_are_let_go() {
+    let a = node().await;
+    let place = Place::new(LONG_GRACE, &[&a]);
+    let mut run = place.run().await;
+    let address: SocketAddr = run.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let player = run.playing(1, &[1]).await;
+    wait_kept(&[&a]).await;
+    let [mut idle, mut handshake, mut update] = accepted(address).await;
     // A handshake and an update of a player come in two halves, and another handshake waits for its node.
     let lines = format!("Authorization: {PASSWORD}\r\nUser-Id: 2\r\nClient-Name: a/1\r\n");
     handshake.write(upgrade_head("/v4/websocket", &lines)).await.unwrap();
-    let head = format!(
-        "PATCH /v4/sessions/{}/players/1 HTTP/1.1\r\nHost: h\r\nAuthorization: {PASSWORD}\r\n\
-         Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{{\"vol",
-        player.session_id()
-    );
-    update.write(head).await.unwrap();
+    update.write(half_an_update(&player)).await.unwrap();
     a.clear_log();
     a.fault_on("/v4/websocket", Fault::Delay(Duration::from_secs(1)), 1);
     let url = run.url.clone();

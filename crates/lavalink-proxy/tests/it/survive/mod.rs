@@ -4,6 +4,7 @@
 //! Here is what these tests share.
 
 mod clients;
+mod leftovers;
 mod losses;
 mod planned;
 mod requests;

@@ -191,6 +191,18 @@ async fn an_update_too_long_to_be_read_passes_and_its_player_survives_all_the_sa
 }
 
 #[tokio::test]
+async fn a_node_that_has_lost_its_session_is_not_told_as_the_loss_of_the_clients_also_when_an_update_was_streamed() {
+    let (held, _other, _proxy, client) = rig().await;
+    held.fault_on(&target(&held, 1), Fault::NoSession, 1);
+    let long = "x".repeat(3 * 1024 * 1024 / 2);
+    let update = json!({"track": {"userData": {"long": long}}});
+    let answer = client.patch_player(1, &update).await.unwrap();
+    assert_eq!((answer.status, seen(&held, "PATCH", 1)), (502, 1), "{}", answer.text());
+    assert_eq!(client.get_player(1).await.unwrap().status, 200);
+    assert_unnoticed(&client, 1);
+}
+
+#[tokio::test]
 async fn the_players_of_all_nodes_are_one_list_and_a_node_that_does_not_tell_is_left_out() {
     let (held, other, proxy, client) = rig().await;
     for guild in 2..5 {

@@ -51,7 +51,7 @@ impl Machine {
         }
         if let Some(known) = self.links.get_mut(link) {
             known.reconciling = false;
-            known.forget_unheard();
+            self.changed |= known.forget_unheard();
             if std::mem::take(&mut known.revived) {
                 self.changed = true;
                 // Its client came back sooner than its players were known.

@@ -201,6 +201,8 @@ impl Machine {
                 self.move_all(id, node, MoveReason::Drain, cx);
                 self.replace_drained(id, node, cx);
             }
+            // A request that waits until an earlier player is destroyed may go elsewhere now.
+            self.changed |= self.links.iter().any(|link| link.left().next().is_some());
             // Whoever waits for any node need not wait on.
             for moving in &mut self.moves {
                 if let Stage::Waiting(at) = &mut moving.stage

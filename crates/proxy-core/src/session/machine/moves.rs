@@ -289,8 +289,7 @@ impl Machine {
                 return;
             }
         }
-        let ticket = self.next_ticket;
-        self.next_ticket = ticket.wrapping_add(1);
+        let ticket = self.new_ticket();
         let guild = self.moves[index].guild;
         self.moves[index].stage = Stage::Restoring { link, ticket };
         self.changed = true;
@@ -338,9 +337,25 @@ impl Machine {
     /// What a player left on a node, or what the node made of a restoring request that failed or is no longer wanted, does
     /// not stay there.
     pub(super) fn clear_leftover(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
-        if self.links.get_mut(link).is_some_and(|known| known.lose(guild)) {
-            cx.effects.push(Effect::DestroyPlayer { guild, link });
+        let ticket = self.new_ticket();
+        let Some(known) = self.links.get_mut(link) else { return };
+        self.changed = true;
+        if known.lose(guild, ticket) {
+            cx.effects.push(Effect::DestroyPlayer { guild, link, ticket });
         }
+    }
+
+    fn new_ticket(&mut self) -> u32 {
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        ticket
+    }
+
+    /// Whether the player that [`Effect::DestroyPlayer`] with this ticket means is still to be destroyed. Its node may have
+    /// shown meanwhile that it is gone, and the guild have a new player there.
+    pub fn is_left(&self, guild: GuildId, link: LinkId, ticket: u32) -> bool {
+        let left = self.links.get(link);
+        left.is_some_and(|left| left.is_destroying(guild, ticket)) && self.players.link_of(guild) != Some(link)
     }
 
     fn arrived(&mut self, index: usize, link: LinkId, answer: Box<[u8]>, cx: &mut Cx<'_>) {
@@ -559,9 +574,11 @@ impl Machine {
         }
     }
 
-    pub(super) fn destroyed(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
+    pub(super) fn destroyed(&mut self, guild: GuildId, link: LinkId, ticket: u32, cx: &mut Cx<'_>) {
         if let Some(link) = self.links.get_mut(link) {
-            link.destroyed(guild, cx.now);
+            link.destroyed(guild, ticket, cx.now);
+            // Requests may wait for that.
+            self.changed = true;
         }
     }
 

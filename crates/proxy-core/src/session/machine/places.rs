@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lavalink_protocol::id::GuildId;
 
 use super::{Cx, Effect, Machine, Placed, PlacementMode, Route};
-use crate::placement::{Choice, NoNode, Rule};
+use crate::placement::{Choice, Rule};
 use crate::pool::NodeId;
 use crate::session::links::LinkId;
 use crate::session::migration::{MoveReason, PlayerWant, Surroundings};
@@ -47,7 +47,7 @@ impl Machine {
         }
         let choice = match self.choose_place(guild, needs, cx) {
             Ok(choice) => choice,
-            Err(none) => return Placed::Nowhere(none),
+            Err(placed) => return placed,
         };
         cx.env.placed(choice.node);
         let link = self.link_to(choice.node, cx);
@@ -60,15 +60,32 @@ impl Machine {
         placed
     }
 
-    /// Where an earlier player of the guild is still being destroyed is no place for the new one, unless it is the only.
-    fn choose_place(&mut self, guild: GuildId, needs: &Needs, cx: &mut Cx<'_>) -> Result<Choice, NoNode> {
+    /// Where an earlier player of the guild is still to be destroyed is no place for the new one, which would go the same
+    /// way: it waits. Where that is just done is one, if there is no other.
+    fn choose_place(&mut self, guild: GuildId, needs: &Needs, cx: &mut Cx<'_>) -> Result<Choice, Placed> {
         self.links.iter_mut().for_each(|link| link.forget_lost(cx.now));
         let lost = self.links.iter().filter(|link| link.has_lost(guild, cx.now));
-        let exclude: Vec<NodeId> = lost.map(|link| link.node).collect();
-        match self.choose(needs, &exclude, cx) {
-            Err(_) if !exclude.is_empty() => self.choose(needs, &[], cx),
-            chosen => chosen,
+        let lost: Vec<NodeId> = lost.map(|link| link.node).collect();
+        if let Ok(choice) = self.choose(needs, &lost, cx) {
+            return Ok(choice);
         }
+        let left = self.links.iter().filter(|link| link.left().any(|left| left == guild));
+        let left: Vec<NodeId> = left.map(|link| link.node).collect();
+        self.choose(needs, &left, cx).map_err(|none| {
+            let will_do = left.iter().any(|node| cx.env.state(*node).takes_work());
+            if will_do { Placed::Wait } else { Placed::Nowhere(none) }
+        })
+    }
+
+    /// Guilds without a player, in a session that is kept together, whose requests wait: on the session's link an earlier
+    /// player of theirs is still to be destroyed.
+    pub fn held_up(&self) -> impl Iterator<Item = GuildId> {
+        let link = match self.route_of_others() {
+            Route::Link(link) => self.links.get(link),
+            Route::Wait | Route::Unplaced => None,
+        };
+        let left = link.into_iter().flat_map(super::Link::left);
+        left.filter(move |guild| self.players.get(*guild).is_none())
     }
 
     fn reserve(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {

@@ -286,6 +286,14 @@ fn answered(guild: GuildId, link: LinkId, track: &str) -> Input {
     }
 }
 
+/// The ticket with which what a guild's player left on a link is destroyed.
+fn destroying(effects: &[Effect], of: GuildId, on: LinkId) -> Option<u32> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::DestroyPlayer { guild, link, ticket } if (*guild, *link) == (of, on) => Some(*ticket),
+        _ => None,
+    })
+}
+
 /// The types of the messages that are told to the client.
 fn told(effects: &[Effect]) -> Vec<String> {
     let messages = effects.iter().filter_map(|effect| match effect {

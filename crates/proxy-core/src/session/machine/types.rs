@@ -205,6 +205,8 @@ pub enum Input {
         guild: GuildId,
         /// Where.
         link: LinkId,
+        /// Which errand.
+        ticket: u32,
     },
     /// Something happened to a node.
     Node {
@@ -340,12 +342,15 @@ pub enum Effect {
         /// Requests to plugin routes below the player, to be sent after it.
         writes: Vec<PluginWrite>,
     },
-    /// Destroy what a player left on a node: [`Input::Destroyed`].
+    /// Destroy what a player left on a node: [`Input::Destroyed`]. Before each try it is asked whether that is still to be
+    /// done: [`super::Machine::is_left`].
     DestroyPlayer {
         /// Whose player.
         guild: GuildId,
         /// Where.
         link: LinkId,
+        /// Which errand.
+        ticket: u32,
     },
     /// A move is over.
     Migrated(Migration),

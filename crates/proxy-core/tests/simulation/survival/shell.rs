@@ -77,7 +77,7 @@ enum What {
     List(LinkId),
     Find(GuildId, LinkId),
     Restore(GuildId, LinkId, u32, String),
-    Destroy(GuildId, LinkId),
+    Destroy(GuildId, LinkId, u32),
     /// A client's request, and whether it only looks what became of an earlier try.
     Request(u64, bool),
 }
@@ -224,7 +224,9 @@ impl Shell {
                 body,
                 ..
             } => self.link_job(What::Restore(guild, link, ticket, body.expose().to_owned()), link, now),
-            Effect::DestroyPlayer { guild, link } => self.link_job(What::Destroy(guild, link), link, now),
+            Effect::DestroyPlayer { guild, link, ticket } => {
+                self.link_job(What::Destroy(guild, link, ticket), link, now);
+            }
             Effect::Migrated(migration) => match migration.outcome {
                 MoveOutcome::Moved => reached.moved += 1,
                 MoveOutcome::Stayed => reached.stayed += 1,

@@ -406,18 +406,24 @@ impl Session {
             .collect();
         let together = self.worker.shared.config.sessions.placement == PlacementMode::Session;
         let primary = links.first().cloned();
-        if together && machine.links().len() == 1 && links.len() == 1 && machine.moving() == 0 {
+        let held_up: Vec<GuildId> = machine.held_up().collect();
+        let alike = held_up.is_empty() && machine.moving() == 0;
+        if together && machine.links().len() == 1 && links.len() == 1 && alike {
             return self.entry.set_routes(primary, None);
         }
         let place = |way: Way| match way {
             Way::Link(id) => links.iter().position(|link| link.link == id).map(|index| index as u16),
             Way::Wait | Way::Unplaced => None,
         };
-        let guilds: Vec<(GuildId, Option<u16>)> = machine
+        let mut guilds: Vec<(GuildId, Option<u16>)> = machine
             .players()
             .iter()
             .map(|player| (player.guild, place(machine.route_to(player))))
             .collect();
+        if !held_up.is_empty() {
+            guilds.extend(held_up.into_iter().map(|guild| (guild, None)));
+            guilds.sort_unstable_by_key(|(guild, _)| *guild);
+        }
         let others = match machine.route_of_others() {
             Way::Unplaced => To::Unplaced,
             way => place(way).map_or(To::Wait, |index| To::Link(Arc::clone(&links[usize::from(index)]))),

@@ -91,11 +91,8 @@ fn the_moves_own_start_is_swallowed_also_when_it_comes_after_the_answer() {
 fn a_player_that_no_node_can_take_ends_as_lavalink_would_say_it() {
     let (mut story, ticket) = moving();
     let effects = story.acts(restored(ticket, RestoreOutcome::Refused));
-    let destroyed = Effect::DestroyPlayer {
-        guild: GUILD,
-        link: TARGET,
-    };
-    assert!(effects.contains(&destroyed), "what is left of it there: {effects:?}");
+    let destroyed = destroying(&effects, GUILD, TARGET);
+    assert!(destroyed.is_some(), "what is left of it there: {effects:?}");
     assert_eq!(story.tick(1000), [], "another node may come up");
     let effects = story.tick(30_000);
     assert_eq!(
@@ -198,11 +195,10 @@ fn what_a_player_left_behind_a_link_that_was_away_is_destroyed_before_it_may_com
     // The client destroys it there, which says nothing of what was left.
     story.acts(Input::PlayerGone { guild, link: TARGET });
     story.acts(resumed(LINK, true));
-    let link = LINK;
     let shown = serde_json::from_slice::<Value>(&player(Some("a"))).unwrap();
     let list = serde_json::to_vec(&json!([shown])).unwrap();
     let effects = story.acts(listed(&story, list.into()));
-    assert!(effects.contains(&Effect::DestroyPlayer { guild, link }), "{effects:?}");
+    assert!(destroying(&effects, guild, LINK).is_some(), "{effects:?}");
     assert_eq!(story.machine.players().len(), 0);
 }
 
@@ -261,10 +257,7 @@ fn a_planned_move_waits_for_requests_in_flight_and_leaves_nothing_behind() {
         "the old node's voice closes"
     );
     let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("b")))));
-    assert!(effects.contains(&Effect::DestroyPlayer {
-        guild: GUILD,
-        link: LINK
-    }));
+    assert!(destroying(&effects, GUILD, LINK).is_some(), "{effects:?}");
     assert!(
         effects.contains(&close_link(Leave::Destroy)),
         "the drained node is left: {effects:?}"
@@ -380,13 +373,7 @@ fn a_player_destroyed_by_its_client_on_the_way_is_not_left_on_the_target() {
     };
     assert_eq!(outcome(&story.acts(gone)), Some(MoveOutcome::Dropped));
     let effects = story.acts(restored(ticket, RestoreOutcome::Done(player(Some("a")))));
-    assert!(
-        effects.contains(&Effect::DestroyPlayer {
-            guild: GUILD,
-            link: TARGET
-        }),
-        "{effects:?}"
-    );
+    assert!(destroying(&effects, GUILD, TARGET).is_some(), "{effects:?}");
     assert_eq!(story.nodes.budget.under_way(), 0);
 }
 

@@ -140,12 +140,92 @@ fn a_new_player_does_not_go_where_its_predecessor_is_still_being_destroyed() {
         ticket,
         outcome,
     });
-    assert!(effects.contains(&Effect::DestroyPlayer { guild, link }), "{effects:?}");
+    let ticket = destroying(&effects, guild, link).unwrap();
     story.acts(Input::PlayerGone { guild, link: TARGET });
     assert_eq!(place(&mut story, 7).0, Placed::Link(TARGET));
     story.acts(Input::PlayerGone { guild, link: TARGET });
     story.nodes.states[1] = NodeState::Down;
-    assert_eq!(place(&mut story, 7).0, Placed::Link(LINK), "there is no other");
+    assert_eq!(place(&mut story, 7).0, Placed::Wait, "there is no other");
+    assert_eq!(
+        story.machine.players().link_of(guild),
+        None,
+        "and no place is held there"
+    );
+    let change = NodeChange::Up;
+    let effects = story.acts(Input::Node { node: OTHER, change });
+    assert!(effects.contains(&Effect::Publish), "another may do: {effects:?}");
+    story.nodes.states[0] = NodeState::Down;
+    assert!(
+        matches!(place(&mut story, 7).0, Placed::Nowhere(_)),
+        "it would not do either"
+    );
+    story.nodes.states[0] = NodeState::Healthy;
+    let effects = story.acts(Input::Destroyed { guild, link, ticket });
+    assert!(effects.contains(&Effect::Publish), "{effects:?}");
+    assert_eq!(place(&mut story, 7).0, Placed::Link(LINK));
+}
+
+/// A player that has moved to the second link, and the ticket of the errand that destroys what it left.
+fn moved_away(mut story: Story) -> (Story, u32) {
+    let (guild, to) = (GUILD, Some(OTHER));
+    story.acts(Input::Move { guild, to });
+    story.acts(up(TARGET, OTHER));
+    let effects = story.acts(Input::Quiet(GUILD));
+    let ticket = effects.iter().find_map(|effect| match effect {
+        Effect::Restore { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    let effects = story.acts(Input::Restored {
+        guild,
+        link: TARGET,
+        ticket: ticket.unwrap(),
+        outcome: RestoreOutcome::Done(player(Some("a"))),
+    });
+    let ticket = destroying(&effects, guild, LINK).unwrap();
+    (story, ticket)
+}
+
+#[test]
+fn an_errand_destroys_only_the_player_that_it_was_sent_for() {
+    let (mut story, first) = moved_away(Story::playing());
+    let (guild, link) = (GUILD, LINK);
+    assert!(story.machine.is_left(guild, link, first));
+    // Its request hangs while the link breaks and is resumed, and the node still shows the player.
+    story.acts(lost(LinkLoss::Broken));
+    assert!(!story.machine.is_left(guild, link, first));
+    story.acts(resumed(LINK, true));
+    let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
+    let effects = story.acts(listed(&story, body.into_bytes().into()));
+    let second = destroying(&effects, guild, link).unwrap();
+    let left = |story: &Story| [first, second].map(|ticket| story.machine.is_left(guild, link, ticket));
+    assert_eq!(left(&story), [false, true]);
+    // The first one's end says nothing of the second.
+    story.acts(Input::Destroyed {
+        guild,
+        link,
+        ticket: first,
+    });
+    assert_eq!(left(&story), [false, true]);
+    story.acts(Input::Destroyed {
+        guild,
+        link,
+        ticket: second,
+    });
+    assert_eq!(left(&story), [false, false]);
+}
+
+#[test]
+fn in_a_session_that_is_kept_together_a_guild_waits_until_its_earlier_player_is_destroyed() {
+    let (mut story, ticket) = moved_away(Story::playing());
+    let (guild, link) = (GUILD, LINK);
+    story.acts(Input::PlayerGone { guild, link: TARGET });
+    assert_eq!(story.machine.route(guild), Route::Wait);
+    assert_eq!(story.machine.held_up().collect::<Vec<_>>(), [guild]);
+    assert_eq!(story.machine.route(GuildId(8)), Route::Link(LINK));
+    let effects = story.acts(Input::Destroyed { guild, link, ticket });
+    assert!(effects.contains(&Effect::Publish), "{effects:?}");
+    assert_eq!(story.machine.route(guild), Route::Link(LINK));
+    assert_eq!(story.machine.held_up().count(), 0);
 }
 
 #[test]

@@ -266,13 +266,14 @@ fn a_start_that_could_not_be_told_from_what_an_earlier_player_left_is_told() {
     };
     let (guild, link, ticket) = (GUILD, NEXT, *ticket);
     let outcome = RestoreOutcome::Done(player(Some("a")));
-    story.acts(Input::Restored {
+    let effects = story.acts(Input::Restored {
         guild,
         link,
         ticket,
         outcome,
     });
-    story.acts(Input::Destroyed { guild, link: LINK });
+    let (link, ticket) = (LINK, destroying(&effects, guild, LINK).unwrap());
+    story.acts(Input::Destroyed { guild, link, ticket });
     story.acts(Input::PlayerGone { guild, link: NEXT });
     story.tick(100);
     assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);

@@ -81,7 +81,7 @@ impl Shell {
             What::Find(guild, _) => return session.player(*guild, now).ok_or(410),
             What::Restore(..) if refuses => return Err(500),
             What::Restore(guild, _, _, body) => return Ok(session.restore(*guild, body, now)),
-            What::Destroy(guild, _) => session.destroy(*guild),
+            What::Destroy(guild, ..) => session.destroy(*guild),
             What::Request(id, looks) => {
                 let request = self.requests.iter().find(|request| request.id == *id);
                 let Some(Request { guild, update, .. }) = request else {
@@ -175,7 +175,9 @@ impl Shell {
                 self.restored(guild, link, ticket, outcome, now, nodes, reached);
             }
             (What::Request(id, looks), answer) => self.request_done(id, looks, answer, now, nodes, reached),
-            (What::Destroy(guild, link), _) => self.handle(Input::Destroyed { guild, link }, now, nodes, reached),
+            (What::Destroy(guild, link, ticket), _) => {
+                self.handle(Input::Destroyed { guild, link, ticket }, now, nodes, reached);
+            }
             (What::Keep(_), _) | (What::Open(..), Err(_)) => {}
         }
     }
@@ -257,7 +259,12 @@ impl Shell {
             What::CleanUp(orphan, ..) => self.orphans.put_back(orphan, Duration::from_secs(120), now),
             What::List(link) => self.link_job(What::List(link), link, now),
             What::Find(guild, link) => self.handle(Input::FindFailed { guild, link }, now, nodes, reached),
-            What::Destroy(guild, link) => self.link_job(What::Destroy(guild, link), link, now),
+            What::Destroy(guild, link, ticket) if self.machine.is_left(guild, link, ticket) => {
+                self.link_job(What::Destroy(guild, link, ticket), link, now);
+            }
+            What::Destroy(guild, link, ticket) => {
+                self.handle(Input::Destroyed { guild, link, ticket }, now, nodes, reached);
+            }
             What::Restore(guild, link, ticket, _) => {
                 self.restored(guild, link, ticket, RestoreOutcome::Lost, now, nodes, reached);
             }
