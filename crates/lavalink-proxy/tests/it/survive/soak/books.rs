@@ -33,6 +33,8 @@ pub(super) struct Guild {
     asked: Option<Asked>,
     /// It, as its client knew it before it looked for the newest run of the program.
     before: Option<Asked>,
+    /// When the end of a track came of which no start was heard.
+    unstarted: Vec<Instant>,
     /// What it should never have heard.
     pub(super) trouble: Vec<String>,
 }
@@ -250,10 +252,13 @@ impl Books {
                 ends,
                 lost,
                 trouble,
+                unstarted,
                 ..
             } = guild;
+            let ago: Vec<Duration> = unstarted.iter().map(Instant::elapsed).collect();
             format!(
-                "guild {number}: played {played}, heard {starts} starts and {ends} ends, {lost:?} lost, {trouble:?}"
+                "guild {number}: played {played}, heard {starts} starts and {ends} ends, {lost:?} lost; ends without a start \
+                 {ago:?} ago; {trouble:?}"
             )
         });
         told.collect()
@@ -264,6 +269,9 @@ impl Guild {
     fn told(&mut self, uri: &str, end: bool) {
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.uri == uri) {
             asked.told[usize::from(end)] = true;
+            if end && !asked.told[0] {
+                self.unstarted.push(Instant::now());
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ impl Outage {
     /// Whether the program, or its sockets, may have had in their hands what a node wrote then for this session.
     pub(super) fn took(&self, session: u64, written: Instant) -> bool {
         let held = self.killed - IN_HANDS;
-        let since = self.away.get(&session).map_or(held, |away| held.min(*away));
+        // What a node wrote just before the client left may have come after it.
+        let since = self.away.get(&session).map_or(held, |away| held.min(*away - IN_HANDS));
         written >= since && self.noticed.is_none_or(|noticed| written <= noticed)
     }
 
