@@ -319,6 +319,14 @@ async fn a_client_that_returns_gets_what_all_nodes_said_and_one_update_for_each_
         .update_session(&json!({"resuming": true, "timeout": 60}))
         .await
         .unwrap();
+    let updated = || {
+        let messages = client.messages();
+        let updates = messages.iter().filter(|message| message["op"] == "playerUpdate");
+        let guilds: BTreeSet<_> = updates.map(|message| message["guildId"].to_string()).collect();
+        guilds.len() == 6
+    };
+    // The nodes' own, as each player begins.
+    wait_until(SOON, updated).await;
     client.drop_socket();
     proxy.wait_parked(&client.session_id()).await;
     client.clear_messages();
@@ -329,12 +337,6 @@ async fn a_client_that_returns_gets_what_all_nodes_said_and_one_update_for_each_
         nodes[at].send_stats();
     }
     assert!(client.resume().await.unwrap());
-    let updated = || {
-        let messages = client.messages();
-        let updates = messages.iter().filter(|message| message["op"] == "playerUpdate");
-        let guilds: BTreeSet<_> = updates.map(|message| message["guildId"].to_string()).collect();
-        guilds.len() == 6
-    };
     wait_until(SOON, updated).await;
     wait_until(SOON, || count(&client, "X") == 20).await;
     let messages = client.messages();
