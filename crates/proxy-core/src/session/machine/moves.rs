@@ -502,7 +502,8 @@ impl Machine {
         let found_voice = match &mut player.shadow {
             Some(shadow) => {
                 let before = (asked.voice && shadow.never_played()).then(|| shadow.needs());
-                let due = shadow.first_due_start().filter(|_| asked.new_track);
+                // Found by parsing, so only where it can matter.
+                let due = asked.new_track.then(|| shadow.first_due_start()).flatten();
                 shadow.follow(asked, answer, cx.now);
                 let replaced = due.filter(|due| shadow.mark() != Some(*due));
                 if let (Some(track), Some(link)) = (replaced, self.links.get_mut(link)) {
