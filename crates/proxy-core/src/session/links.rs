@@ -165,7 +165,7 @@ impl Link {
             return None;
         }
         self.forget_late(now);
-        let track = TrackMark::of_event(event)?;
+        let track = TrackMark::of_json(event)?;
         let index = self
             .late_starts
             .iter()

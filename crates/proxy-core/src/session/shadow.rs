@@ -4,6 +4,7 @@
 //! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
 //! as they came and read when they are needed, which for most players is never.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -165,15 +166,39 @@ pub struct TrackMark(NonZeroU32);
 
 impl TrackMark {
     fn of(track: &TrackObject<'_>) -> Self {
+        Self::of_identifier(&track.info.identifier)
+    }
+
+    fn of_identifier(identifier: &str) -> Self {
         let mut hasher = DefaultHasher::new();
-        track.info.identifier.hash(&mut hasher);
+        identifier.hash(&mut hasher);
         Self(NonZeroU32::MIN | (hasher.finish() as u32))
     }
 
-    /// Of the track of an event.
-    pub fn of_event(event: &[u8]) -> Option<Self> {
-        event_track(event).as_ref().map(Self::of)
+    /// Of the track of an event or of a Player object, in one reading of it.
+    pub fn of_json(json: &[u8]) -> Option<Self> {
+        let track = read::<Marked<'_>>(json)?.track?;
+        Some(Self::of_identifier(&track.info.identifier))
     }
+}
+
+/// As much of an event or of a Player object as tells its track apart.
+#[derive(Deserialize)]
+struct Marked<'a> {
+    #[serde(borrow, default)]
+    track: Option<MarkedTrack<'a>>,
+}
+
+#[derive(Deserialize)]
+struct MarkedTrack<'a> {
+    #[serde(borrow)]
+    info: MarkedInfo<'a>,
+}
+
+#[derive(Deserialize)]
+struct MarkedInfo<'a> {
+    #[serde(borrow)]
+    identifier: Cow<'a, str>,
 }
 
 /// How the start that the client was told last stands to the track.
@@ -482,7 +507,7 @@ impl Shadow {
         };
         self.known = now;
         if ended.reason.as_deref() == Some("replaced") {
-            if event_track(event).as_ref().map(TrackMark::of) == self.heard {
+            if TrackMark::of_json(event) == self.heard {
                 self.forget_earlier_play();
             }
             return;
@@ -513,7 +538,11 @@ impl Shadow {
 
     /// The track.
     pub fn mark(&self) -> Option<TrackMark> {
-        self.track_object().as_ref().map(TrackMark::of)
+        match &self.track {
+            TrackSince::AsAnswered => TrackMark::of_json(&self.player.0),
+            TrackSince::Started(event) => TrackMark::of_json(event),
+            TrackSince::Ended(_) => None,
+        }
     }
 
     /// The track, if the client has not heard that it started.
@@ -573,7 +602,7 @@ impl Shadow {
     /// Whether the start of the track has to be told before this `TrackEndEvent` of it.
     pub fn is_end_without_start(&self, end: &[u8]) -> bool {
         self.first_due_start()
-            .is_some_and(|due| TrackMark::of_event(end) == Some(due))
+            .is_some_and(|due| TrackMark::of_json(end) == Some(due))
     }
 
     /// Notes a successful write to a plugin's route.
@@ -709,9 +738,7 @@ impl Shadow {
     /// Whether the node's Player object has the track that is known.
     pub fn agrees(&self, player: &[u8]) -> bool {
         let identifier = |track: TrackObject<'_>| track.info.identifier;
-        let found = read::<PlayerObject<'_>>(player).and_then(|player| player.track);
-        let found = found.and_then(|track| read::<TrackObject<'_>>(track.get().as_bytes()));
-        self.track_object().map(identifier) == found.map(identifier)
+        self.track_object().map(identifier) == shown_track(player).map(identifier)
     }
 
     /// Whether an answer shows the track that ended last: it was made before that, and comes after.
@@ -719,9 +746,7 @@ impl Shadow {
         let TrackSince::Ended(ended) = &self.track else {
             return false;
         };
-        let shown = read::<PlayerObject<'_>>(answer).and_then(|player| player.track);
-        let shown = shown.and_then(|track| read::<TrackObject<'_>>(track.get().as_bytes()));
-        shown.is_some_and(|shown| *shown.info.identifier == **ended)
+        shown_track(answer).is_some_and(|shown| *shown.info.identifier == **ended)
     }
 
     /// Takes what the node says that the player is, after a time in which messages may have been lost. What of it the
@@ -824,6 +849,11 @@ impl Shadow {
 
 fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     serde_json::from_slice(json).ok()
+}
+
+/// The track of a Player object.
+fn shown_track(player: &[u8]) -> Option<TrackObject<'_>> {
+    read(read::<PlayerObject<'_>>(player)?.track?.get().as_bytes())
 }
 
 fn event_track(event: &[u8]) -> Option<TrackObject<'_>> {

@@ -145,7 +145,7 @@ impl Machine {
         match &mut player.shadow {
             Some(shadow) => shadow.track_started(payload, swallow, now),
             None => {
-                self.hear_first(guild, link, TrackMark::of_event(payload));
+                self.hear_first(guild, link, TrackMark::of_json(payload));
                 true
             }
         }
@@ -193,7 +193,7 @@ impl Machine {
         match envelope.event {
             EventKind::TrackStart if late.is_some_and(|late| late.told) => return false,
             EventKind::TrackStart if !away => {
-                self.hear_first(guild, link, TrackMark::of_event(payload));
+                self.hear_first(guild, link, TrackMark::of_json(payload));
                 if self.unknown.len() < MAX_UNKNOWN {
                     self.unknown.push((guild, link));
                 }
