@@ -2,120 +2,29 @@
 //! showed, and what requests and messages changed since. Not for whose player it is: that is [`crate::session::players`].
 //!
 //! A shadow follows the node's answers, not the requests, since a node may take a request in part only. Answers are kept
-//! as they came and read when they are needed, which for most players is never.
+//! as they came and read when they are needed, which for most players is never. What is read of them is in `objects`, what
+//! a request says in `asked`.
 
-use std::borrow::Cow;
+mod asked;
+mod objects;
+
 use std::cell::OnceCell;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use lavalink_protocol::id::GuildId;
-use lavalink_protocol::message::{PlayerState, quick_state};
-use serde::Deserialize;
+use lavalink_protocol::message::quick_state;
 use serde_json::value::RawValue;
 
-use crate::placement::{region, source};
+use crate::placement::region;
 use crate::secret::Secret;
 use crate::session::links::LATE;
 use crate::session::writes::{PluginWrite, Writes};
 
-/// What a player update says that its answer does not show, or that placement needs before there is an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// The end marker. A null does nothing on a node, so it counts as absent.
-    pub end_time: Option<i64>,
-    /// It starts a track, or stops the one that plays.
-    pub new_track: bool,
-    /// `noReplace=true` in the query: a track that plays is not replaced.
-    pub no_replace: bool,
-    /// It names a voice endpoint, which tells the region.
-    pub voice: bool,
-    /// The voice channel. Nodes before 4.2 take it and do not show it, but the node that the player moves to may want it.
-    pub channel: Option<NonZeroU64>,
-    /// When it was sent, as far as is known: what was heard before is not of the track that it starts.
-    pub sent: Option<Instant>,
-}
-
-impl Asked {
-    /// Reads the body of a player update; `None` when it seems to say something and a node could not read it either. Most
-    /// updates say nothing of what is looked for, and are not parsed to find that out.
-    pub fn read(body: &[u8], no_replace: bool) -> Option<Self> {
-        if !may_ask(body) {
-            return Some(Self {
-                no_replace,
-                ..Self::default()
-            });
-        }
-        let body: Request<'_> = serde_json::from_slice(body).ok()?;
-        let track = body.track.unwrap_or_default();
-        let instructions = [track.encoded, track.identifier, body.encoded_track, body.identifier];
-        Some(Self {
-            end_time: body.end_time,
-            new_track: instructions.iter().any(Option::is_some),
-            no_replace,
-            voice: body.voice.as_ref().is_some_and(|voice| voice.endpoint.is_some()),
-            channel: body
-                .voice
-                .and_then(|voice| voice.channel_id)
-                .and_then(|id| id.get().trim_matches('"').parse().ok()),
-            sent: None,
-        })
-    }
-}
-
-/// Whether the text of an update may have one of the keys of [`Request`], or hides its keys by escapes.
-fn may_ask(body: &[u8]) -> bool {
-    const KEYS: [&[u8]; 5] = [b"track\"", b"endTime\"", b"voice\"", b"encodedTrack\"", b"identifier\""];
-    let starts = |at: usize| {
-        body.get(at + 1..)
-            .is_some_and(|rest| KEYS.iter().any(|key| rest.starts_with(key)))
-    };
-    // Updates are short, and have few quotes.
-    body.iter().enumerate().any(|(at, byte)| match byte {
-        b'\\' => true,
-        b'"' => starts(at),
-        _ => false,
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    #[serde(default)]
-    end_time: Option<i64>,
-    #[serde(borrow, default)]
-    track: Option<RequestTrack<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    encoded_track: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    identifier: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    voice: Option<RequestVoice<'a>>,
-}
-
-#[derive(Deserialize, Default)]
-struct RequestTrack<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    encoded: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    identifier: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestVoice<'a> {
-    #[serde(borrow, default)]
-    endpoint: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    channel_id: Option<&'a RawValue>,
-}
-
-/// Tells a null, which stops a track, from an absent key.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
+pub use asked::{Asked, Needs};
+pub use objects::TrackMark;
+use objects::{PlayerObject, TrackEvent, TrackObject, Voice, event_track, read, shown_track, speed};
 
 /// See the module.
 #[derive(Debug)]
@@ -160,47 +69,6 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// A track's identifier as a few bits: enough to tell the tracks of one player apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrackMark(NonZeroU32);
-
-impl TrackMark {
-    fn of(track: &TrackObject<'_>) -> Self {
-        Self::of_identifier(&track.info.identifier)
-    }
-
-    fn of_identifier(identifier: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        identifier.hash(&mut hasher);
-        Self(NonZeroU32::MIN | (hasher.finish() as u32))
-    }
-
-    /// Of the track of an event or of a Player object, in one reading of it.
-    pub fn of_json(json: &[u8]) -> Option<Self> {
-        let track = read::<Marked<'_>>(json)?.track?;
-        Some(Self::of_identifier(&track.info.identifier))
-    }
-}
-
-/// As much of an event or of a Player object as tells its track apart.
-#[derive(Deserialize)]
-struct Marked<'a> {
-    #[serde(borrow, default)]
-    track: Option<MarkedTrack<'a>>,
-}
-
-#[derive(Deserialize)]
-struct MarkedTrack<'a> {
-    #[serde(borrow)]
-    info: MarkedInfo<'a>,
-}
-
-#[derive(Deserialize)]
-struct MarkedInfo<'a> {
-    #[serde(borrow)]
-    identifier: Cow<'a, str>,
-}
-
 /// How the start that the client was told last stands to the track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hearing {
@@ -225,144 +93,6 @@ enum TrackSince {
     Started(Box<[u8]>),
     /// It ended. An answer that was made before and comes after still shows it.
     Ended(Box<str>),
-}
-
-/// A Player object.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PlayerObject<'a> {
-    #[serde(borrow, default)]
-    track: Option<&'a RawValue>,
-    #[serde(default = "full_volume")]
-    volume: i64,
-    #[serde(default)]
-    paused: bool,
-    state: PlayerState,
-    #[serde(borrow, default)]
-    voice: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    filters: Option<&'a RawValue>,
-}
-
-const fn full_volume() -> i64 {
-    100
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Voice {
-    token: String,
-    endpoint: String,
-    session_id: String,
-    channel_id: Option<String>,
-}
-
-impl Voice {
-    fn lacks_channel(&self) -> bool {
-        self.channel_id.as_deref().is_none_or(|id| id.trim().is_empty())
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Filters {
-    timescale: Option<Timescale>,
-}
-
-#[derive(Deserialize)]
-struct Timescale {
-    #[serde(default = "one")]
-    speed: f64,
-    #[serde(default = "one")]
-    rate: f64,
-}
-
-const fn one() -> f64 {
-    1.0
-}
-
-/// A Track object, as far as it is looked at.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TrackObject<'a> {
-    encoded: String,
-    info: TrackInfo,
-    #[serde(borrow, default)]
-    user_data: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TrackInfo {
-    identifier: String,
-    #[serde(default)]
-    is_seekable: bool,
-    #[serde(default)]
-    is_stream: bool,
-    #[serde(default)]
-    length: i64,
-    #[serde(default)]
-    position: i64,
-    #[serde(default)]
-    source_name: String,
-}
-
-/// An event about a track.
-#[derive(Deserialize)]
-struct TrackEvent<'a> {
-    #[serde(borrow)]
-    track: &'a RawValue,
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-/// What a player needs of the node it goes to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// The source manager of its track.
-    pub source: Option<Box<str>>,
-    /// Its voice endpoint.
-    pub endpoint: Option<Box<str>>,
-    /// It has a voice state without channel id, which a 4.2 node refuses.
-    pub lacks_channel: bool,
-}
-
-impl Needs {
-    /// Of the player that an update makes, by what the update says.
-    pub fn of_request(body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Request<'_>>(body) else {
-            return Self::default();
-        };
-        let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
-        let track = body.track.unwrap_or_default();
-        let encoded = track.encoded.or(body.encoded_track).and_then(text);
-        let identifier = track.identifier.or(body.identifier).and_then(text);
-        let source = match (encoded, identifier) {
-            (Some(encoded), _) => lavalink_protocol::track::source_of(&encoded),
-            (None, Some(identifier)) => source::prefix_of(&identifier).map(Into::into),
-            (None, None) => None,
-        };
-        let channel = |voice: &RequestVoice<'_>| voice.channel_id.is_some_and(|id| !is_blank(id));
-        Self {
-            source,
-            lacks_channel: body.voice.as_ref().is_some_and(|voice| !channel(voice)),
-            endpoint: body
-                .voice
-                .and_then(|voice| voice.endpoint)
-                .and_then(text)
-                .map(Into::into),
-        }
-    }
-
-    /// The voice region, when the endpoint names one.
-    pub fn region(&self) -> Option<&str> {
-        region::of_endpoint(self.endpoint.as_deref()?)
-    }
-}
-
-/// A null, or a text without anything in it.
-fn is_blank(value: &RawValue) -> bool {
-    value.get() == "null" || value.get().trim_matches('"').trim().is_empty()
 }
 
 /// The request that makes a player again.
@@ -845,27 +575,6 @@ impl Shadow {
     fn track_object(&self) -> Option<TrackObject<'_>> {
         read(self.raw_track()?.get().as_bytes())
     }
-}
-
-fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(json).ok()
-}
-
-/// The track of a Player object.
-fn shown_track(player: &[u8]) -> Option<TrackObject<'_>> {
-    read(read::<PlayerObject<'_>>(player)?.track?.get().as_bytes())
-}
-
-fn event_track(event: &[u8]) -> Option<TrackObject<'_>> {
-    read(read::<TrackEvent<'_>>(event)?.track.get().as_bytes())
-}
-
-fn speed(player: &PlayerObject<'_>) -> f64 {
-    let filters = player
-        .filters
-        .and_then(|filters| read::<Filters>(filters.get().as_bytes()));
-    let timescale = filters.and_then(|filters| filters.timescale);
-    timescale.map_or(1.0, |timescale| (timescale.speed * timescale.rate).max(0.0))
 }
 
 fn track_update(track: &TrackObject<'_>) -> String {

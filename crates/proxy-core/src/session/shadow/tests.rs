@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::asked::may_ask;
 use super::*;
 
 const GUILD: GuildId = GuildId(7);
