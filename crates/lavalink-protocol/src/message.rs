@@ -2,6 +2,7 @@
 //!
 //! Everything else crosses the proxy as the bytes it came in; statistics are in [`crate::stats`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -9,6 +10,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::id::GuildId;
+use crate::scan::{Members, Raw};
 
 /// The op of [`Ready`], checked when reading and always written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +157,22 @@ fn digits(text: &[u8]) -> Option<(i64, &[u8])> {
         value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
     });
     (len > 0).then_some((value, rest))
+}
+
+/// The identifier of the track that an event or a Player object has. Walks there without parsing what lies beside it, since
+/// each answer to a request to play is looked at.
+pub fn track_identifier(json: &[u8]) -> Option<Cow<'_, str>> {
+    let identifier = member(member(member(json, "track")?, "info")?, "identifier")?;
+    let raw = Raw::of_value(identifier)?;
+    if raw.escaped {
+        return serde_json::from_slice(identifier).ok().map(Cow::Owned);
+    }
+    std::str::from_utf8(raw.text).ok().map(Cow::Borrowed)
+}
+
+fn member<'a>(object: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut members = Members::of(object)?;
+    members.find(|(name, _)| name.is(key)).map(|(_, value)| value)
 }
 
 /// Body of a v4 `PATCH /v4/sessions/{session}`. Absent fields leave things as they are; unknown keys are ignored.

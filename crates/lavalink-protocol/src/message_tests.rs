@@ -112,3 +112,28 @@ fn the_answers_to_session_updates_are_lavalinks() {
     };
     assert_eq!(written(|out| v3.write(out)), r#"{"resumingKey":null,"timeout":60}"#);
 }
+
+#[test]
+fn an_identifier_is_found_in_events_and_players_however_it_is_written() {
+    let rows = [
+        (
+            r#"{"guildId":"1","track":{"encoded":"e","info":{"identifier":"a","title":"t"}},"volume":1}"#,
+            Some("a"),
+        ),
+        (
+            r#"{ "track" : { "info" : { "x": [{"identifier":"b"}], "identifier" : "\u0061\"/" } } }"#,
+            Some("a\"/"),
+        ),
+        (
+            r#"{"op":"event","identifier":"c","track":{"info":{"identifier":"ü"}}}"#,
+            Some("ü"),
+        ),
+        (r#"{"track":null}"#, None),
+        (r#"{"track":{"info":{"identifier":5}}}"#, None),
+        (r#"{"info":{"identifier":"a"}}"#, None),
+        ("[]", None),
+    ];
+    for (json, expected) in rows {
+        assert_eq!(track_identifier(json.as_bytes()).as_deref(), expected, "{json}");
+    }
+}

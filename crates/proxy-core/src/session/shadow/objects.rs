@@ -1,10 +1,9 @@
 //! The objects of the protocol that a shadow reads, as far as it looks at them: Player, Track, and the events of tracks.
 
-use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 
-use lavalink_protocol::message::PlayerState;
+use lavalink_protocol::message::{PlayerState, track_identifier};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -112,30 +111,10 @@ impl TrackMark {
         Self(NonZeroU32::MIN | (hasher.finish() as u32))
     }
 
-    /// Of the track of an event or of a Player object, in one reading of it.
+    /// Of the track of an event or of a Player object.
     pub fn of_json(json: &[u8]) -> Option<Self> {
-        let track = read::<Marked<'_>>(json)?.track?;
-        Some(Self::of_identifier(&track.info.identifier))
+        Some(Self::of_identifier(&track_identifier(json)?))
     }
-}
-
-/// As much of an event or of a Player object as tells its track apart.
-#[derive(Deserialize)]
-struct Marked<'a> {
-    #[serde(borrow, default)]
-    track: Option<MarkedTrack<'a>>,
-}
-
-#[derive(Deserialize)]
-struct MarkedTrack<'a> {
-    #[serde(borrow)]
-    info: MarkedInfo<'a>,
-}
-
-#[derive(Deserialize)]
-struct MarkedInfo<'a> {
-    #[serde(borrow)]
-    identifier: Cow<'a, str>,
 }
 
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
