@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::id::GuildId;
-use crate::scan::{Members, Raw};
+use crate::scan::{Members, Raw, leading_string};
 
 /// The op of [`Ready`], checked when reading and always written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,20 +159,21 @@ fn digits(text: &[u8]) -> Option<(i64, &[u8])> {
     (len > 0).then_some((value, rest))
 }
 
-/// The identifier of the track that an event or a Player object has. Walks there without parsing what lies beside it, since
-/// each answer to a request to play is looked at.
-pub fn track_identifier(json: &[u8]) -> Option<Cow<'_, str>> {
-    let identifier = member(member(member(json, "track")?, "info")?, "identifier")?;
+/// The identifier of the track that an event or a Player object has, and how many of its first bytes tell so. Walks there
+/// without parsing what lies beside it, and no further, since each answer to a request to play is looked at.
+pub fn track_identifier(json: &[u8]) -> Option<(Cow<'_, str>, usize)> {
+    let track = Members::of(json)?.find_key("track")?;
+    let info = Members::of(track)?.find_key("info")?;
+    let rest = Members::of(info)?.find_key("identifier")?;
+    let identifier = leading_string(rest)?;
+    let told_by = json.len() - rest.len() + identifier.len();
     let raw = Raw::of_value(identifier)?;
-    if raw.escaped {
-        return serde_json::from_slice(identifier).ok().map(Cow::Owned);
-    }
-    std::str::from_utf8(raw.text).ok().map(Cow::Borrowed)
-}
-
-fn member<'a>(object: &'a [u8], key: &str) -> Option<&'a [u8]> {
-    let mut members = Members::of(object)?;
-    members.find(|(name, _)| name.is(key)).map(|(_, value)| value)
+    let text = if raw.escaped {
+        Cow::Owned(serde_json::from_slice(identifier).ok()?)
+    } else {
+        Cow::Borrowed(std::str::from_utf8(raw.text).ok()?)
+    };
+    Some((text, told_by))
 }
 
 /// Body of a v4 `PATCH /v4/sessions/{session}`. Absent fields leave things as they are; unknown keys are ignored.

@@ -134,6 +134,13 @@ fn an_identifier_is_found_in_events_and_players_however_it_is_written() {
         ("[]", None),
     ];
     for (json, expected) in rows {
-        assert_eq!(track_identifier(json.as_bytes()).as_deref(), expected, "{json}");
+        let found = track_identifier(json.as_bytes());
+        assert_eq!(found.as_ref().map(|(text, _)| &**text), expected, "{json}");
+        if let Some((text, told_by)) = found {
+            let (telling, _) = json.as_bytes().split_at(told_by);
+            assert!(telling.ends_with(b"\""), "{json}");
+            assert_eq!(track_identifier(telling), Some((text, told_by)), "{json}");
+            assert_eq!(track_identifier(&telling[..told_by - 1]), None, "{json}");
+        }
     }
 }

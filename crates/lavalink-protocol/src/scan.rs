@@ -31,7 +31,25 @@ impl<'a> Members<'a> {
         })
     }
 
+    /// The text from where the value of the first member with this key begins: what follows is not looked at.
+    pub(crate) fn find_key(mut self, expected: &str) -> Option<&'a [u8]> {
+        loop {
+            let (key, start) = self.key()?;
+            if key.is(expected) {
+                return self.text.get(start..);
+            }
+            self.at = value_end(self.text, start)?;
+        }
+    }
+
     fn member(&mut self) -> Option<(Raw<'a>, &'a [u8])> {
+        let (key, start) = self.key()?;
+        self.at = value_end(self.text, start)?;
+        Some((key, &self.text[start..self.at]))
+    }
+
+    /// The next key, and where its value begins.
+    fn key(&mut self) -> Option<(Raw<'a>, usize)> {
         let mut at = skip_space(self.text, self.at);
         if !self.first {
             at = skip_space(self.text, expect(self.text, at, b',')?);
@@ -41,13 +59,11 @@ impl<'a> Members<'a> {
         let (key_end, escaped) = string_end(self.text, key_start)?;
         let colon = skip_space(self.text, key_end + 1);
         let start = skip_space(self.text, expect(self.text, colon, b':')?);
-        let end = value_end(self.text, start)?;
-        self.at = end;
         let key = Raw {
             text: &self.text[key_start..key_end],
             escaped,
         };
-        Some((key, &self.text[start..end]))
+        Some((key, start))
     }
 }
 
@@ -160,6 +176,12 @@ fn bytes_equal(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let zeroed = word ^ (ONES * u64::from(byte));
     zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7)
+}
+
+/// The string value that the text begins with, its quotes included.
+pub(crate) fn leading_string(text: &[u8]) -> Option<&[u8]> {
+    let (end, _) = string_end(text, expect(text, 0, b'"')?)?;
+    text.get(..=end)
 }
 
 /// Just past the value that begins at `start`.

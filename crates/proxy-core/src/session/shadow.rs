@@ -8,7 +8,7 @@
 mod asked;
 mod objects;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -61,7 +61,34 @@ pub struct Shadow {
 }
 
 /// A Player object as it came: a secret, since it holds the voice token. That it is text shows when it is read.
-struct Shown(Box<[u8]>);
+struct Shown {
+    player: Box<[u8]>,
+    /// The mark of its track, once it was asked for, and by how many of the first bytes it is told.
+    mark: Cell<Option<(TrackMark, u32)>>,
+}
+
+impl Shown {
+    fn new(player: Box<[u8]>) -> Self {
+        let mark = Cell::new(None);
+        Self { player, mark }
+    }
+
+    fn mark(&self) -> Option<TrackMark> {
+        let found = self.mark.get().or_else(|| TrackMark::read(&self.player));
+        self.mark.set(found);
+        found.map(|(mark, _)| mark)
+    }
+
+    /// Takes the next answer. Most show the same track in the same words, so that its mark is still known.
+    fn replace(&mut self, player: Box<[u8]>) {
+        let tells = |bytes: u32| player.starts_with(&self.player[..bytes as usize]);
+        let same = self.mark.get().filter(|(_, told_by)| tells(*told_by));
+        *self = Self {
+            player,
+            mark: Cell::new(same),
+        };
+    }
+}
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +103,8 @@ enum Hearing {
     Told,
     /// The same, but an earlier run of the proxy is only believed to have told it.
     Believed,
-    /// The same track was asked for again since: the end of its earlier play and the start of the next one are on their
-    /// way, or were lost.
+    /// A track was asked for since. If it is the same one, the end of its earlier play and the start of the next one are
+    /// on their way, or were lost.
     Earlier,
 }
 
@@ -89,8 +116,8 @@ const MAX_UPDATE: usize = 1024;
 enum TrackSince {
     /// It is the answer's.
     AsAnswered,
-    /// This `TrackStartEvent` came.
-    Started(Box<[u8]>),
+    /// This `TrackStartEvent` came, of this track.
+    Started(Box<[u8]>, Option<TrackMark>),
     /// It ended. An answer that was made before and comes after still shows it.
     Ended(Box<str>),
 }
@@ -113,7 +140,7 @@ impl Shadow {
     /// From the first Player object that the node showed; `None` when it is none.
     pub fn new(asked: &Asked, answer: &[u8], now: Instant) -> Option<Self> {
         Some(Self {
-            player: Shown(std::str::from_utf8(answer).ok()?.as_bytes().into()),
+            player: Shown::new(std::str::from_utf8(answer).ok()?.as_bytes().into()),
             track: TrackSince::AsAnswered,
             end_time: asked.end_time,
             told: Vec::new(),
@@ -149,8 +176,7 @@ impl Shadow {
         }
         self.take_answer(answer, now);
         if starts {
-            let again = earlier && self.heard.is_some() && self.heard == self.mark();
-            let hearing = if again { Hearing::Earlier } else { Hearing::Told };
+            let hearing = if earlier { Hearing::Earlier } else { Hearing::Told };
             if std::mem::replace(&mut self.hearing, hearing) == Hearing::Believed && !earlier {
                 // It may be this run's doing that its node showed the track.
                 self.heard = None;
@@ -179,7 +205,7 @@ impl Shadow {
 
     /// Puts the node's word in place of all that was known, but for the end marker and the plugin writes.
     fn take(&mut self, player: Box<[u8]>, now: Instant) {
-        self.player = Shown(player);
+        self.player.replace(player);
         self.track = TrackSince::AsAnswered;
         self.told.clear();
         self.region = OnceCell::new();
@@ -219,7 +245,7 @@ impl Shadow {
             (self.hearing, self.heard_at) = (Hearing::Told, now);
         }
         self.count_track();
-        self.track = TrackSince::Started(event.into());
+        self.track = TrackSince::Started(event.into(), mark);
         self.known = now;
         let started = format!(
             r#"{{"op":"playerUpdate","state":{{"time":0,"position":{},"connected":{connected},"ping":-1}}}}"#,
@@ -269,8 +295,8 @@ impl Shadow {
     /// The track.
     pub fn mark(&self) -> Option<TrackMark> {
         match &self.track {
-            TrackSince::AsAnswered => TrackMark::of_json(&self.player.0),
-            TrackSince::Started(event) => TrackMark::of_json(event),
+            TrackSince::AsAnswered => self.player.mark(),
+            TrackSince::Started(_, mark) => *mark,
             TrackSince::Ended(_) => None,
         }
     }
@@ -557,7 +583,7 @@ impl Shadow {
     }
 
     fn object(&self) -> Option<PlayerObject<'_>> {
-        read(&self.player.0)
+        read(&self.player.player)
     }
 
     fn voice(&self) -> Option<Voice> {
@@ -567,7 +593,7 @@ impl Shadow {
     fn raw_track(&self) -> Option<&RawValue> {
         match &self.track {
             TrackSince::AsAnswered => self.object()?.track,
-            TrackSince::Started(event) => read::<TrackEvent<'_>>(event).map(|event| event.track),
+            TrackSince::Started(event, _) => read::<TrackEvent<'_>>(event).map(|event| event.track),
             TrackSince::Ended(_) => None,
         }
     }

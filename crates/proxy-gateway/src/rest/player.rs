@@ -85,7 +85,9 @@ impl PlayerRequest {
     /// The request is about to be sent.
     pub(crate) fn sent(&mut self) {
         self.open = matches!(self.does, Does::Update(_));
-        if let Does::Update(Some(asked)) = &mut self.does {
+        if let Does::Update(Some(asked)) = &mut self.does
+            && asked.new_track
+        {
             asked.sent = Some(Instant::now().into_std());
         }
     }
@@ -140,13 +142,13 @@ impl PlayerRequest {
 
     /// The link that it was sent to is not there any more.
     fn is_cut_off(&self) -> bool {
-        !matches!(self.session.to(self.guild), To::Link(to) if to.link == self.link)
+        self.session.link_of(self.guild) != Some(self.link)
     }
 
     /// Its answer comes when its link is lost: the player is about to be made elsewhere as it was before, so the answer
     /// counts as lost as well, and what became of the request is found out.
     pub(crate) fn is_late(&self) -> bool {
-        matches!(self.does, Does::Update(Some(_))) && self.is_cut_off() && self.session.link(self.link).is_none()
+        matches!(self.does, Does::Update(Some(_))) && !self.session.has_link(self.link)
     }
 
     fn is_over(&self, worker: &Worker) -> bool {
@@ -157,7 +159,7 @@ impl PlayerRequest {
     async fn moved(session: &SessionEntry, guild: GuildId, link: LinkId) {
         loop {
             let changed = session.changed.notified();
-            if matches!(session.to(guild), To::Link(to) if to.link != link) {
+            if session.link_of(guild).is_some_and(|to| to != link) {
                 return;
             }
             changed.await;

@@ -203,12 +203,10 @@ impl<'r> Request<'r> {
 
     /// `noReplace=true` as Lavalink reads it.
     fn no_replace(&self) -> bool {
-        let named = |query: &'r str| query.split('&').find_map(|pair| pair.strip_prefix("noReplace="));
-        self.query.and_then(named).is_some_and(|value| {
-            ["true", "on", "yes", "1"]
-                .iter()
-                .any(|truth| value.eq_ignore_ascii_case(truth))
-        })
+        let mut pairs = self.query.unwrap_or_default().as_bytes().split(|byte| *byte == b'&');
+        let value = pairs.find_map(|pair| pair.strip_prefix(b"noReplace="));
+        let truths: [&[u8]; 4] = [b"true", b"on", b"yes", b"1"];
+        value.is_some_and(|value| truths.iter().any(|truth| value.eq_ignore_ascii_case(truth)))
     }
 
     fn plugin_write(&self, rest: &str) -> Result<Option<Box<PluginWrite>>, Halt> {

@@ -58,11 +58,24 @@ impl Spread {
     }
 
     fn to(&self, guild: GuildId) -> To {
-        let Ok(index) = self.guilds.binary_search_by_key(&guild, |(guild, _)| *guild) else {
-            return self.others.clone();
-        };
-        let link = self.guilds[index].1.and_then(|link| self.links.get(usize::from(link)));
-        link.map_or(To::Wait, |link| To::Link(Arc::clone(link)))
+        match self.route_of(guild) {
+            Ok(route) => route.map_or(To::Wait, |route| To::Link(Arc::clone(route))),
+            Err(others) => others.clone(),
+        }
+    }
+
+    fn link_of(&self, guild: GuildId) -> Option<LinkId> {
+        match (self.route_of(guild), &self.others) {
+            (Ok(Some(route)), _) | (Err(_), To::Link(route)) => Some(route.link),
+            _ => None,
+        }
+    }
+
+    /// Where the requests of a guild's player go, if they go anywhere; as those of all others when there is none.
+    fn route_of(&self, guild: GuildId) -> Result<Option<&Arc<Route>>, &To> {
+        let index = self.guilds.binary_search_by_key(&guild, |(guild, _)| *guild);
+        let (_, link) = self.guilds[index.map_err(|_| &self.others)?];
+        Ok(link.and_then(|link| self.links.get(usize::from(link))))
     }
 }
 
@@ -223,6 +236,14 @@ impl SessionEntry {
         }
     }
 
+    /// The link that a guild's requests go to, if they go to one now.
+    pub(crate) fn link_of(&self, guild: GuildId) -> Option<LinkId> {
+        match &*self.spread.load() {
+            Some(spread) => spread.link_of(guild),
+            None => self.with_route(|route| route.link),
+        }
+    }
+
     /// Whether a guild's player is on this link, as far as is known; `true` while it is nowhere else.
     pub(crate) fn has_player_on(&self, guild: GuildId, link: LinkId) -> bool {
         match self.to(guild) {
@@ -257,7 +278,18 @@ impl SessionEntry {
 
     /// Where the requests of one link go, while it is up.
     pub(crate) fn link(&self, link: LinkId) -> Option<Arc<Route>> {
-        self.links().into_iter().find(|route| route.link == link)
+        match &*self.spread.load() {
+            Some(spread) => spread.links.iter().find(|route| route.link == link).cloned(),
+            None => self.route().filter(|route| route.link == link),
+        }
+    }
+
+    /// Whether a link is up.
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        match &*self.spread.load() {
+            Some(spread) => spread.links.iter().any(|route| route.link == link),
+            None => self.with_route(|route| route.link == link).unwrap_or(false),
+        }
     }
 
     /// Counts a player update from before its route is looked up until the session was told of its answer, so that a

@@ -228,13 +228,12 @@ impl Machine {
 
     /// Tries to resume what is due, gives up what is too late, closes what is empty.
     pub(super) fn tend_links(&mut self, cx: &mut Cx<'_>) {
-        let due: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|link| self.link_due(link).is_some_and(|at| at <= cx.now))
-            .map(|link| link.id)
-            .collect();
-        due.into_iter().for_each(|id| self.tend(id, cx));
+        let is_due = |link: &Link| self.link_due(link).is_some_and(|at| at <= cx.now);
+        if self.links.iter().any(is_due) {
+            let due = self.links.iter().filter(|link| is_due(link)).map(|link| link.id);
+            let due: Vec<LinkId> = due.collect();
+            due.into_iter().for_each(|id| self.tend(id, cx));
+        }
         if self.links.len() > 1 {
             self.note_empty(cx);
         }

@@ -21,7 +21,7 @@ pub struct Asked {
     pub voice: bool,
     /// The voice channel. Nodes before 4.2 take it and do not show it, but the node that the player moves to may want it.
     pub channel: Option<NonZeroU64>,
-    /// When it was sent, as far as is known: what was heard before is not of the track that it starts.
+    /// When it was sent, if it starts a track and that is known: what was heard before is not of that track.
     pub sent: Option<Instant>,
 }
 
@@ -54,10 +54,13 @@ impl Asked {
 
 /// Whether the text of an update may have one of the keys of [`Request`], or hides its keys by escapes.
 pub(super) fn may_ask(body: &[u8]) -> bool {
-    const KEYS: [&[u8]; 5] = [b"track\"", b"endTime\"", b"voice\"", b"encodedTrack\"", b"identifier\""];
-    let starts = |at: usize| {
-        body.get(at + 1..)
-            .is_some_and(|rest| KEYS.iter().any(|key| rest.starts_with(key)))
+    // Their first letters tell most of what is quoted apart.
+    let starts = |at: usize| match &body[at + 1..] {
+        rest @ [b't', ..] => rest.starts_with(b"track\""),
+        rest @ [b'v', ..] => rest.starts_with(b"voice\""),
+        rest @ [b'i', ..] => rest.starts_with(b"identifier\""),
+        rest @ [b'e', ..] => rest.starts_with(b"endTime\"") || rest.starts_with(b"encodedTrack\""),
+        _ => false,
     };
     // Updates are short, and have few quotes.
     body.iter().enumerate().any(|(at, byte)| match byte {

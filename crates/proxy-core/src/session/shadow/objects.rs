@@ -111,9 +111,15 @@ impl TrackMark {
         Self(NonZeroU32::MIN | (hasher.finish() as u32))
     }
 
+    /// Of the track of an event or of a Player object, and how many of its first bytes tell so.
+    pub(super) fn read(json: &[u8]) -> Option<(Self, u32)> {
+        let (identifier, told_by) = track_identifier(json)?;
+        Some((Self::of_identifier(&identifier), u32::try_from(told_by).ok()?))
+    }
+
     /// Of the track of an event or of a Player object.
     pub fn of_json(json: &[u8]) -> Option<Self> {
-        Some(Self::of_identifier(&track_identifier(json)?))
+        Self::read(json).map(|(mark, _)| mark)
     }
 }
 

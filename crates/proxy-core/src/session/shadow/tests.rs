@@ -265,6 +265,20 @@ fn a_track_that_is_asked_for_again_while_it_plays_starts_again() {
 }
 
 #[test]
+fn each_answer_is_known_by_the_track_that_it_shows() {
+    let now = Instant::now();
+    let shown = |track: &Value| -> Box<[u8]> { bytes(&player(track, 0)).into() };
+    let mark = |track: &Value| TrackMark::of_json(&shown(track));
+    let (a, b) = (track("a", 100_000), track("b", 100_000));
+    let mut shadow = playing(now);
+    for track in [&a, &a, &b, &a, &Value::Null, &b] {
+        shadow.follow(&asked(r#"{"track":{"identifier":"x"}}"#), shown(track), now);
+        assert_eq!(shadow.mark(), mark(track));
+    }
+    assert!(mark(&a).is_some() && mark(&a) != mark(&b));
+}
+
+#[test]
 fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
     let now = Instant::now();
     let told_of = |mut shadow: Shadow, found: Value, at: Instant| {
@@ -344,7 +358,7 @@ fn a_player_that_no_node_takes_fails_as_lavalink_would_say_it() {
 
 #[test]
 fn a_player_that_plays_is_kept_in_little_more_than_its_own_text() {
-    assert!(size_of::<Shadow>() <= 168, "{}", size_of::<Shadow>());
+    assert!(size_of::<Shadow>() <= 176, "{}", size_of::<Shadow>());
 }
 
 #[test]
