@@ -106,6 +106,9 @@ enum Hearing {
     /// A track was asked for since. If it is the same one, the end of its earlier play and the start of the next one are
     /// on their way, or were lost.
     Earlier,
+    /// The client was told as well that this track was replaced: it is over, even where the node's last answer shows it.
+    /// What takes its place is told by the next start or answer.
+    Replaced,
 }
 
 /// A longer `playerUpdate` is none of Lavalink's.
@@ -176,11 +179,15 @@ impl Shadow {
         }
         self.take_answer(answer, now);
         if starts {
-            let hearing = if earlier { Hearing::Earlier } else { Hearing::Told };
-            if std::mem::replace(&mut self.hearing, hearing) == Hearing::Believed && !earlier {
+            match self.hearing {
+                // Its end overtook this answer, which may show it.
+                Hearing::Replaced if !earlier => return,
+                Hearing::Replaced => self.heard = None,
                 // It may be this run's doing that its node showed the track.
-                self.heard = None;
+                Hearing::Believed if !earlier => self.heard = None,
+                Hearing::Told | Hearing::Believed | Hearing::Earlier => {}
             }
+            self.hearing = if earlier { Hearing::Earlier } else { Hearing::Told };
         }
     }
 
@@ -264,7 +271,12 @@ impl Shadow {
         self.known = now;
         if ended.reason.as_deref() == Some("replaced") {
             if TrackMark::of_json(event) == self.heard {
-                self.forget_earlier_play();
+                if self.hearing == Hearing::Earlier {
+                    self.forget_heard();
+                } else {
+                    self.hearing = Hearing::Replaced;
+                    self.count_track();
+                }
             }
             return;
         }
@@ -281,24 +293,34 @@ impl Shadow {
     fn forget_track(&mut self) {
         let identifier = self.track_object().map(|track| track.info.identifier.into());
         self.track = TrackSince::Ended(identifier.unwrap_or_default());
-        (self.end_time, self.heard, self.hearing) = (None, None, Hearing::Told);
+        self.end_time = None;
+        self.forget_heard();
         self.count_track();
     }
 
     /// Nothing of an earlier play of the track comes any more.
     pub fn forget_earlier_play(&mut self) {
         if self.hearing == Hearing::Earlier {
-            (self.heard, self.hearing) = (None, Hearing::Told);
+            self.forget_heard();
         }
+    }
+
+    fn forget_heard(&mut self) {
+        (self.heard, self.hearing) = (None, Hearing::Told);
     }
 
     /// The track.
     pub fn mark(&self) -> Option<TrackMark> {
-        match &self.track {
+        let mark = match &self.track {
             TrackSince::AsAnswered => self.player.mark(),
             TrackSince::Started(_, mark) => *mark,
             TrackSince::Ended(_) => None,
-        }
+        };
+        mark.filter(|mark| !self.was_replaced(*mark))
+    }
+
+    fn was_replaced(&self, track: TrackMark) -> bool {
+        self.hearing == Hearing::Replaced && self.heard == Some(track)
     }
 
     /// The track, if the client has not heard that it started.
@@ -500,7 +522,7 @@ impl Shadow {
     /// Whether an answer shows the track that ended last: it was made before that, and comes after.
     pub fn has_ended(&self, answer: &[u8]) -> bool {
         let TrackSince::Ended(ended) = &self.track else {
-            return false;
+            return TrackMark::of_json(answer).is_some_and(|shown| self.was_replaced(shown));
         };
         shown_track(answer).is_some_and(|shown| *shown.info.identifier == **ended)
     }
@@ -529,6 +551,10 @@ impl Shadow {
             (None, _) => {}
         }
         self.take(player.into(), now);
+        if self.hearing == Hearing::Replaced {
+            // It was asked later: what it shows has taken the place, be it the same track.
+            self.forget_heard();
+        }
         if let Some(track) = found.track.filter(|_| self.start_is_due()) {
             told.push(start_message(guild, track.get()));
             self.start_is_told();
@@ -591,6 +617,9 @@ impl Shadow {
     }
 
     fn raw_track(&self) -> Option<&RawValue> {
+        if self.hearing == Hearing::Replaced && self.mark().is_none() {
+            return None;
+        }
         match &self.track {
             TrackSince::AsAnswered => self.object()?.track,
             TrackSince::Started(event, _) => read::<TrackEvent<'_>>(event).map(|event| event.track),

@@ -279,6 +279,49 @@ fn each_answer_is_known_by_the_track_that_it_shows() {
 }
 
 #[test]
+fn a_track_whose_replacement_was_told_is_over_until_something_tells_what_took_its_place() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let (a, b) = (track("a", 100_000), track("b", 50_000));
+    let shown = |track: &Value| bytes(&player(track, 0));
+    let replaced = || {
+        let mut shadow = playing(now);
+        shadow.track_ended(&event("TrackEndEvent", &a, &json!({"reason": "replaced"})), at(2));
+        shadow
+    };
+    let mut shadow = replaced();
+    assert!(shadow.has_ended(&shown(&a)) && shadow.lost_end(GUILD, at(2)).is_empty());
+    shadow.follow(&asked(r#"{"volume":1}"#), shown(&a).into(), at(3));
+    assert_eq!(
+        (shadow.mark(), shadow.restore(at(3)).starts_track),
+        (None, false),
+        "an earlier answer"
+    );
+    shadow.follow(&again(at(1)), shown(&a).into(), at(3));
+    assert!(shadow.has_track() && shadow.start_is_due(), "it plays again");
+
+    let mut shadow = replaced();
+    shadow.track_started(&event("TrackStartEvent", &b, &json!({})), false, at(2));
+    shadow.track_ended(&event("TrackEndEvent", &b, &json!({"reason": "replaced"})), at(3));
+    let play_b = Asked {
+        sent: Some(at(1)),
+        ..asked(r#"{"track":{"encoded":"enc-b"}}"#)
+    };
+    shadow.follow(&play_b, shown(&b).into(), at(4));
+    assert!(
+        !shadow.has_track() && !shadow.start_is_due(),
+        "both events overtook the answer"
+    );
+
+    for track in [a.clone(), b] {
+        let mut told = Vec::new();
+        replaced().found(GUILD, &shown(&track), at(3), &mut told);
+        let told: Value = serde_json::from_slice(&told.concat()).unwrap();
+        assert_eq!((&told["type"], &told["track"]), (&json!("TrackStartEvent"), &track));
+    }
+}
+
+#[test]
 fn what_a_node_says_after_a_silence_is_told_as_the_messages_that_were_lost() {
     let now = Instant::now();
     let told_of = |mut shadow: Shadow, found: Value, at: Instant| {

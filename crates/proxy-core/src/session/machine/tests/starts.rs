@@ -235,6 +235,34 @@ fn a_track_that_is_played_again_has_no_start_told_before_the_end_of_its_earlier_
 }
 
 #[test]
+fn a_track_that_was_told_to_be_replaced_does_not_come_back_with_the_next_node_and_ends_no_second_time() {
+    let mut story = Story::playing();
+    story.tick(1000);
+    assert_eq!(ends(&mut story, LINK, "a", "replaced"), Disposition::Forward);
+    // The answer to the request that replaced it went down with the node.
+    let (guild, link) = (GUILD, LINK);
+    story.acts(Input::PlayerDoubted { guild, link });
+    story.nodes.states[0] = NodeState::Down;
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let effects = story.acts(up(NEXT, OTHER));
+    let Some(Effect::Restore { body, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let body: Value = serde_json::from_str(body.expose()).unwrap();
+    assert_eq!((&body["track"], &body["voice"]["token"]), (&Value::Null, &json!("t")));
+}
+
+#[test]
+fn what_a_node_showed_before_a_track_was_replaced_brings_it_back_no_more() {
+    let mut story = Story::playing();
+    story.acts(answered(GUILD, LINK, "b"));
+    resumes(&mut story, "b");
+    assert_eq!(ends(&mut story, LINK, "b", "replaced"), Disposition::Swallow);
+    assert_eq!(told(&story.tick(0)), ["TrackStartEvent", "TrackEndEvent replaced"]);
+    assert_eq!(told(&story.tick(500)), [""; 0]);
+}
+
+#[test]
 fn a_start_that_was_told_and_never_came_hides_none_of_a_later_play() {
     for destroyed in [false, true] {
         for (later, expected) in [(100, Disposition::Swallow), (6000, Disposition::Forward)] {
