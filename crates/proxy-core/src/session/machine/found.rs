@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Cx, Effect, Machine, Phase};
-use crate::session::links::LinkId;
+use crate::session::links::{Link, LinkId};
 use crate::session::players::Seat;
 use crate::session::shadow::{Asked, Shadow};
 
@@ -226,10 +226,10 @@ impl Machine {
         });
     }
 
-    /// Whether what messages may have been lost is still being found out.
+    /// Whether what messages may have been lost is still being found out, or will be once the link is resumed.
     pub(super) fn is_suspect(&self, guild: GuildId, link: LinkId) -> bool {
-        let reconciling = self.links.get(link).is_some_and(|link| link.reconciling);
-        reconciling || self.suspects.iter().any(|suspect| suspect.guild == guild)
+        let silent = |link: &Link| link.reconciling || !link.is_up();
+        self.links.get(link).is_some_and(silent) || self.suspects.iter().any(|suspect| suspect.guild == guild)
     }
 
     /// What no message has explained meanwhile is told.

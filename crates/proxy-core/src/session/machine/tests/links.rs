@@ -181,6 +181,23 @@ fn what_was_lost_in_the_dead_socket_is_told_unless_a_late_message_tells_it() {
     }
 }
 
+#[test]
+fn an_answer_that_comes_after_the_link_broke_does_not_hide_what_was_lost_in_it() {
+    let mut story = resuming_story();
+    let (guild, link, answer) = (GUILD, LINK, player(None));
+    let asked = Asked::default();
+    story.acts(Input::PlayerAnswered {
+        guild,
+        link,
+        asked,
+        answer,
+    });
+    assert_eq!(told(&story.tick(500)), ["TrackEndEvent loadFailed"]);
+    let end = json!({"track": track("a"), "reason": "finished"});
+    story.acts(resumed(LINK, true));
+    assert_eq!(story.track_event(LINK, EventKind::TrackEnd, &end), Disposition::Swallow);
+}
+
 /// A node that is resumed says of a player without a track that it is at zero.
 #[test]
 fn what_ran_out_while_the_link_was_lost_is_told_as_finished() {
