@@ -194,16 +194,13 @@ impl Machine {
         }
     }
 
-    /// A player of an earlier run, of which a message may have said more than its node did when it was asked. Nobody can
-    /// have destroyed it meanwhile, since requests wait until all players are known. So it is there: a request must not
-    /// find another place for it, whatever it plays by now.
+    /// A player of an earlier run, of which a message may have said more than its node did when it was asked. It counts as
+    /// there until its node was asked once more: a request must not find another place for it, whatever it plays by now. Only
+    /// where there is no other place do requests not wait until all players are known, and one may have destroyed it.
     fn revived_on(&mut self, guild: GuildId, link: LinkId, body: &[u8], cx: &mut Cx<'_>) {
         let heard = self.heard.iter().any(|(heard, ..)| *heard == guild);
         let shadow = Shadow::new(&Asked::default(), body, cx.now).filter(|shadow| !heard && !shadow.has_track());
-        if shadow.is_none() {
-            // Its track may have ended since.
-            cx.effects.push(Effect::FindPlayer { guild, link });
-        }
+        cx.effects.push(Effect::FindPlayer { guild, link });
         self.players.entry(guild, link).shadow = shadow.map(Box::new);
         self.is_there(guild, link, cx);
     }

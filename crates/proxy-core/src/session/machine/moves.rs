@@ -593,8 +593,11 @@ impl Machine {
     }
 
     pub(super) fn player_gone(&mut self, guild: GuildId, link: LinkId, cx: &mut Cx<'_>) {
-        if self.players.link_of(guild) != Some(link) {
-            return;
+        match self.players.link_of(guild) {
+            Some(on) if on == link => {}
+            Some(_) => return,
+            // A node that is being asked for its players may show it yet.
+            None => return self.gone.note(guild, cx.now),
         }
         let removed = self.players.remove(guild);
         let late = removed.and_then(|player| late_start_of(&player, cx.now));
