@@ -334,6 +334,11 @@ impl Shadow {
         self.mark().filter(|track| self.heard != Some(*track))
     }
 
+    /// Whether the client heard the start of an earlier play of the track, and not yet that of the one that was asked for.
+    pub fn plays_again(&self) -> bool {
+        self.hearing == Hearing::Earlier && self.heard.is_some() && self.heard == self.mark()
+    }
+
     /// Whether the client has not heard that the track started.
     pub fn start_is_due(&self) -> bool {
         self.due_start().is_some()

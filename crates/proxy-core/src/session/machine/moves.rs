@@ -504,7 +504,13 @@ impl Machine {
                 let before = (asked.voice && shadow.never_played()).then(|| shadow.needs());
                 // Found by parsing, so only where it can matter.
                 let due = asked.new_track.then(|| shadow.first_due_start()).flatten();
+                let overtaken = asked.new_track && asked.sent.is_some_and(|sent| shadow.is_newer_than(sent));
                 shadow.follow(asked, answer, cx.now);
+                if overtaken && shadow.plays_again() {
+                    // The node may have been asked meanwhile, since its link broke with the start in it: what it showed
+                    // then was not taken for the next play.
+                    cx.effects.push(Effect::FindPlayer { guild, link });
+                }
                 let replaced = due.filter(|due| shadow.mark() != Some(*due));
                 if let (Some(track), Some(link)) = (replaced, self.links.get_mut(link)) {
                     link.expect_start(LateStart {

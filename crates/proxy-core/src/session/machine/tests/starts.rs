@@ -188,10 +188,15 @@ fn an_answer_that_an_end_has_overtaken_starts_nothing() {
 
 /// A request sent now plays this track, and is answered at once.
 fn plays(story: &mut Story, link: LinkId, identifier: &str) {
+    plays_since(story.now(), story, link, identifier);
+}
+
+/// The same, sent earlier.
+fn plays_since(sent: Instant, story: &mut Story, link: LinkId, identifier: &str) -> Vec<Effect> {
     let (guild, answer) = (GUILD, player(Some(identifier)));
     let asked = Asked {
         new_track: true,
-        sent: Some(story.now()),
+        sent: Some(sent),
         ..Asked::default()
     };
     story.acts(Input::PlayerAnswered {
@@ -199,7 +204,7 @@ fn plays(story: &mut Story, link: LinkId, identifier: &str) {
         link,
         asked,
         answer,
-    });
+    })
 }
 
 #[test]
@@ -260,6 +265,27 @@ fn what_a_node_showed_before_a_track_was_replaced_brings_it_back_no_more() {
     assert_eq!(ends(&mut story, LINK, "b", "replaced"), Disposition::Swallow);
     assert_eq!(told(&story.tick(0)), ["TrackStartEvent", "TrackEndEvent replaced"]);
     assert_eq!(told(&story.tick(500)), [""; 0]);
+}
+
+#[test]
+fn a_track_that_is_played_again_starts_again_though_its_node_was_asked_before_it_answered() {
+    let mut story = Story::playing();
+    story.tick(1000);
+    let sent = story.now();
+    story.tick(10);
+    resumes(&mut story, "a");
+    let (guild, link) = (GUILD, LINK);
+    let effects = plays_since(sent, &mut story, LINK, "a");
+    assert!(effects.contains(&Effect::FindPlayer { guild, link }), "{effects:?}");
+    story.tick(10);
+    let (asked, body) = (story.now(), Some(player(Some("a"))));
+    story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
 }
 
 #[test]
