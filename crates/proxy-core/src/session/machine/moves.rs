@@ -488,7 +488,9 @@ impl Machine {
         }
         let known = self.players.get(guild).is_some_and(|player| !player.is_reserved());
         let suspect = !asked.new_track && self.is_suspect(guild, link);
-        let away = self.links.get(link).is_some_and(|link| link.has_lost(guild, cx.now));
+        // While it was under way, that is.
+        let since = asked.sent.unwrap_or(cx.now);
+        let away = self.links.get(link).is_some_and(|link| link.has_lost(guild, since));
         let player = self.players.entry(guild, link);
         if player.link != link {
             return;

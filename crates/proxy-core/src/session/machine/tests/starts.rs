@@ -308,31 +308,35 @@ fn a_start_that_was_told_and_never_came_hides_none_of_a_later_play() {
 
 #[test]
 fn a_start_that_could_not_be_told_from_what_an_earlier_player_left_is_told() {
-    let mut story = Story::playing();
-    story.acts(Input::Move {
-        guild: GUILD,
-        to: Some(OTHER),
-    });
-    story.acts(up(NEXT, OTHER));
-    let effects = story.acts(Input::Quiet(GUILD));
-    let Some(Effect::Restore { ticket, .. }) = effects.first() else {
-        panic!("{effects:?}");
-    };
-    let (guild, link, ticket) = (GUILD, NEXT, *ticket);
-    let outcome = RestoreOutcome::Done(player(Some("a")));
-    let effects = story.acts(Input::Restored {
-        guild,
-        link,
-        ticket,
-        outcome,
-    });
-    let (link, ticket) = (LINK, destroying(&effects, guild, LINK).unwrap());
-    story.acts(Input::Destroyed { guild, link, ticket });
-    story.acts(Input::PlayerGone { guild, link: NEXT });
-    story.tick(100);
-    assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);
-    plays(&mut story, LINK, "c");
-    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
+    for answered_after in [0, 2000] {
+        let mut story = Story::playing();
+        story.acts(Input::Move {
+            guild: GUILD,
+            to: Some(OTHER),
+        });
+        story.acts(up(NEXT, OTHER));
+        let effects = story.acts(Input::Quiet(GUILD));
+        let Some(Effect::Restore { ticket, .. }) = effects.first() else {
+            panic!("{effects:?}");
+        };
+        let (guild, link, ticket) = (GUILD, NEXT, *ticket);
+        let outcome = RestoreOutcome::Done(player(Some("a")));
+        let effects = story.acts(Input::Restored {
+            guild,
+            link,
+            ticket,
+            outcome,
+        });
+        let (link, ticket) = (LINK, destroying(&effects, guild, LINK).unwrap());
+        story.acts(Input::Destroyed { guild, link, ticket });
+        story.acts(Input::PlayerGone { guild, link: NEXT });
+        story.tick(100);
+        let sent = story.now();
+        assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);
+        story.tick(answered_after);
+        plays_since(sent, &mut story, LINK, "c");
+        assert_eq!(told(&story.tick(500)), ["TrackStartEvent"], "{answered_after}");
+    }
 }
 
 /// A session of an earlier run, whose node has been resumed.
