@@ -27,6 +27,8 @@ struct Guild {
     again: BTreeSet<u64>,
     /// Those of which an end came that may be of either play.
     vague: BTreeSet<u64>,
+    /// Tracks that two nodes may have, each of which tells their end.
+    on_two: BTreeSet<u64>,
     /// Tracks of which it may not have heard all that there was to hear.
     unsure: BTreeSet<u64>,
     /// The newest track asked for.
@@ -87,10 +89,12 @@ impl Client {
         }
     }
 
-    /// The proxy was killed before it had cleared up what a player left on a node: it may come back.
+    /// The proxy was killed before it had cleared up what a player left on a node: it may come back, and where it ends before
+    /// the next run has asked both nodes for their players, that run cannot know that the end was told.
     pub(super) fn may_come_back(&mut self, guild: GuildId, track: u64) {
         let guild = self.guilds.entry(guild).or_default();
         guild.ended.remove(&track);
+        guild.on_two.insert(track);
         guild.unsure.insert(track);
         guild.excused.insert(track);
     }
@@ -143,7 +147,8 @@ impl Client {
                     }
                     return;
                 }
-                assert!(guild.ended.insert(number), "{id:?}: {number} ends twice");
+                let first = guild.ended.insert(number) || guild.on_two.remove(&number);
+                assert!(first, "{id:?}: {number} ends twice");
                 let unsure = guild.unsure.contains(&number) || !guild.answered.contains(&number);
                 assert!(
                     unsure || guild.started.contains(&number),
