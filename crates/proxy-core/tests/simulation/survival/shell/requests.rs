@@ -263,7 +263,9 @@ impl Shell {
             Some(Update::Play(number, _)) => Some(number),
             _ => None,
         };
-        match answer {
+        // The gateway takes such an answer for lost, since the player is being made elsewhere as it was before.
+        let late = self.requests[index].update.is_some() && self.machine.links().get(link).is_none();
+        match answer.and_then(|body| if late { Err(503) } else { Ok(body) }) {
             Ok(body)
                 if looks
                     && self.requests[index].update.is_some()
@@ -280,16 +282,19 @@ impl Shell {
                 let request = self.requests.remove(index);
                 self.client.answered(guild, track);
                 let input = match request.update {
-                    Some(update) => Input::PlayerAnswered {
-                        guild,
-                        link,
-                        asked: Asked {
-                            new_track: matches!(update, Update::Play(..) | Update::Stop),
-                            sent: request.sent_at,
-                            ..Asked::default()
-                        },
-                        answer: body.into_bytes().into(),
-                    },
+                    Some(update) => {
+                        let new_track = matches!(update, Update::Play(..) | Update::Stop);
+                        Input::PlayerAnswered {
+                            guild,
+                            link,
+                            asked: Asked {
+                                new_track,
+                                sent: request.sent_at.filter(|_| new_track),
+                                ..Asked::default()
+                            },
+                            answer: body.into_bytes().into(),
+                        }
+                    }
                     None => Input::PlayerGone { guild, link },
                 };
                 self.handle(input, now, nodes, reached);
