@@ -31,6 +31,10 @@ struct Said {
     durable: u64,
     committed: Vec<u64>,
     closed: u64,
+    /// Sessions that were kept, may have been forgotten since, were forgotten.
+    kept: Vec<u64>,
+    forgetting: Vec<u64>,
+    forgotten: Vec<u64>,
 }
 
 impl Said {
@@ -78,6 +82,9 @@ fn understand(text: &str) -> Said {
             "durable" => said.durable = said.durable.max(number),
             "committed" => said.committed.push(number),
             "closed" => said.closed = number + 1,
+            "kept" => said.kept.push(number),
+            "forgetting" => said.forgetting.push(number),
+            "forgotten" => said.forgotten.push(number),
             other => panic!("unknown word {other}: {text}"),
         }
     }
@@ -171,7 +178,20 @@ fn nothing_promised_is_lost_and_nothing_doubled_by_kill_9() {
             let there = store.password_hash(&format!("{start}-{round}")).unwrap();
             assert_eq!(there.as_deref(), Some("promised"), "{place}: commit {round}");
         }
-        promised += said.committed.len();
+        let sessions = store.kept_sessions().unwrap();
+        let is_there = |round: u64| {
+            let id = format!("{start}-{round}");
+            let session = sessions.iter().find(|session| session.id.as_str() == id);
+            session.inspect(|session| assert_eq!(session.links[0].node_session.as_str(), round.to_string()))
+        };
+        for round in &said.kept {
+            let may_be_gone = said.forgetting.contains(round);
+            assert!(is_there(*round).is_some() || may_be_gone, "{place}: session {round}");
+        }
+        for round in &said.forgotten {
+            assert!(is_there(*round).is_none(), "{place}: session {round} is forgotten");
+        }
+        promised += said.committed.len() + said.kept.len();
         (before, rows_before) = (total, connections.len());
         store.close();
     }

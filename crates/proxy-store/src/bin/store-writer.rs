@@ -2,14 +2,17 @@
 //! and what was promised. For the test that kills it; not part of a release.
 //!
 //! Arguments: the file, and the time to begin at. Lines: `read N` (the counter stands at N), `at N` (that was N milliseconds
-//! after the start), `durable N` (all up to N is on disk), `closed N` (connection N is about to be recorded), `committed N`.
+//! after the start), `durable N` (all up to N is on disk), `closed N` (connection N is about to be recorded), `committed N`,
+//! and of sessions `kept N`, `forgetting N`, `forgotten N`.
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use proxy_store::{ClosedConnection, Figures, Reading, Record, Recorder, Settings, Store, UsageKey};
+use lavalink_protocol::id::{NodeSessionId, SessionId, UserId};
+use proxy_core::session::kept::{self, KeptLink, KeptSession};
+use proxy_store::{ClosedConnection, Figures, Pending, Reading, Record, Recorder, Settings, Store, UsageKey};
 
 /// So much faster than life does the clock go, so that minutes, hours and days are rolled up on the way.
 const HASTE: u32 = 6_000;
@@ -18,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Between two flushes, in true time.
 const FLUSH: Duration = Duration::from_millis(200);
 const ADDRESSES: u32 = 40;
+/// Sessions that are kept at a time.
+const SESSIONS: u32 = 10;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -61,6 +66,7 @@ fn write_on(store: &Store, start: i64, begun: Instant, clock: impl Fn() -> i64) 
         if round % 5 == 0 {
             commit(store, start, round);
         }
+        come_and_go(store, start, round);
         std::thread::sleep(PAUSE);
     }
     unreachable!("it is killed before")
@@ -107,9 +113,35 @@ fn hand_over(store: &Store, recorder: &mut Recorder, batch: Vec<proxy_store::Usa
 
 fn commit(store: &Store, start: i64, round: u32) {
     let committed = store.set_password_hash(format!("{start}-{round}"), "promised".to_owned(), i64::from(round));
+    say_when(committed, "committed", round);
+}
+
+/// A session comes, and an older one goes.
+fn come_and_go(store: &Store, start: i64, round: u32) {
+    let id = |round: u32| SessionId::from(format!("{start}-{round}"));
+    let session = KeptSession {
+        id: id(round),
+        tenant: "default".into(),
+        user: UserId(1),
+        client: None,
+        opened: UNIX_EPOCH,
+        settings: kept::Settings::default(),
+        links: vec![KeptLink {
+            node: "node".to_owned(),
+            node_session: NodeSessionId::from(round.to_string()),
+        }],
+    };
+    say_when(store.keep_session(session), "kept", round);
+    if let Some(old) = round.checked_sub(SESSIONS) {
+        println!("forgetting {old}");
+        say_when(store.forget_session(id(old)), "forgotten", old);
+    }
+}
+
+fn say_when(done: Pending<()>, word: &'static str, round: u32) {
     std::thread::spawn(move || {
-        if committed.wait().is_ok() {
-            println!("committed {round}");
+        if done.wait().is_ok() {
+            println!("{word} {round}");
         }
     });
 }
