@@ -13,7 +13,12 @@ pub(crate) const GROUP: usize = 256;
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// Work and whoever waits for it.
-pub(crate) struct Job(Box<dyn Work>);
+pub(crate) struct Job {
+    work: Box<dyn Work>,
+    /// SQLite takes one statement back by itself when it fails; for several that takes a savepoint, which costs more than
+    /// a small statement.
+    is_statement: bool,
+}
 
 trait Work: Send {
     /// `Err` when the work failed and is to be taken back.
@@ -32,11 +37,22 @@ impl Job {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        Self(Box::new(Waited { work, answer }))
+        Self {
+            work: Box::new(Waited { work, answer }),
+            is_statement: false,
+        }
+    }
+
+    /// The work is no more than one statement.
+    pub(crate) fn statement(self) -> Self {
+        Self {
+            is_statement: true,
+            ..self
+        }
     }
 
     pub(crate) fn refuse(self, error: StoreError) {
-        self.0.refuse(error);
+        self.work.refuse(error);
     }
 }
 
@@ -65,7 +81,7 @@ where
 }
 
 /// Runs the jobs in one transaction and answers them all. An error is one of the file; a job's own is its waiter's alone.
-pub(crate) fn together(connection: &mut Connection, jobs: Vec<Job>) -> rusqlite::Result<()> {
+pub(crate) fn together(connection: &mut Connection, jobs: impl ExactSizeIterator<Item = Job>) -> rusqlite::Result<()> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => {
@@ -90,8 +106,18 @@ pub(crate) fn together(connection: &mut Connection, jobs: Vec<Job>) -> rusqlite:
 
 /// Runs one job so that it can be taken back alone.
 fn apart(transaction: &Connection, job: Job, waiters: &mut Vec<Finish>) -> rusqlite::Result<()> {
+    if job.is_statement {
+        waiters.push(job.work.run(transaction).unwrap_or_else(|finish| finish));
+        // After an error like a full disk there is no transaction left, and what follows would be committed each by itself.
+        // Then this fails.
+        return if transaction.is_autocommit() {
+            transaction.execute_batch("COMMIT")
+        } else {
+            Ok(())
+        };
+    }
     transaction.execute_batch("SAVEPOINT job")?;
-    match job.0.run(transaction) {
+    match job.work.run(transaction) {
         Ok(finish) => waiters.push(finish),
         Err(finish) => {
             waiters.push(finish);

@@ -16,6 +16,7 @@ mod connections;
 mod error;
 mod figures;
 mod file;
+mod inbox;
 mod nodes;
 mod recorder;
 pub mod rollup;

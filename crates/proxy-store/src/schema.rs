@@ -7,10 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::StoreError;
 
-const SCRIPTS: [&str; 3] = [
+const SCRIPTS: [&str; 4] = [
     include_str!("../migrations/001_history.sql"),
     include_str!("../migrations/002_people.sql"),
     include_str!("../migrations/003_sessions.sql"),
+    include_str!("../migrations/004_session_links.sql"),
 ];
 
 /// In the header of the file, so that no other program's database is taken for the store: "LPxy".

@@ -1,23 +1,33 @@
 //! Sessions and their links across restarts of the proxy: who they are, and nothing of what they do. A commit here is on
-//! disk before a client is told of what it says.
+//! disk before a client is told of what it says. Each is one statement, and sessions that come and go in a crowd share
+//! transactions: what they cost is paid for every connection.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lavalink_protocol::id::{NodeSessionId, SessionId};
 use proxy_core::session::kept::{KeptLink, KeptSession, Settings};
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Type;
+use rusqlite::{Row, params};
 
 use crate::{Millis, Pending, Store, StoreError};
+
+/// So long a new session waits for others that come with it; less than its client waits for `ready` anyway.
+const GATHER: Duration = Duration::from_millis(2);
+/// So long a session that is over may be in the file still. Nobody waits for it to be gone, and with others' commits it
+/// goes sooner.
+const FORGET: Duration = Duration::from_millis(250);
 
 impl Store {
     /// Keeps a session with exactly these links.
     pub fn keep_session(&self, session: KeptSession) -> Pending<()> {
-        self.commit(move |connection| {
+        self.commit_statement(GATHER, move |connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO session (id, tenant, user, client, opened, resuming, timeout)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                     ON CONFLICT (id) DO UPDATE SET resuming = excluded.resuming, timeout = excluded.timeout",
+                    "INSERT INTO session (id, tenant, user, client, opened, resuming, timeout, links)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                     ON CONFLICT (id) DO UPDATE
+                     SET resuming = excluded.resuming, timeout = excluded.timeout, links = excluded.links",
                 )?
                 .execute(params![
                     session.id.as_str(),
@@ -26,28 +36,26 @@ impl Store {
                     session.client,
                     millis(session.opened),
                     session.settings.resuming,
-                    session.settings.timeout
+                    session.settings.timeout,
+                    written(&session.links)
                 ])?;
-            replace_links(connection, &session.id, &session.links)
+            Ok(())
         })
     }
 
     /// Puts these links in place of a session's, if it is kept.
     pub fn keep_links(&self, session: SessionId, links: Vec<KeptLink>) -> Pending<()> {
-        self.commit(move |connection| {
-            let kept = connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE id = ?1)")?
-                .query_row([session.as_str()], |row| row.get(0))?;
-            if kept {
-                replace_links(connection, &session, &links)?;
-            }
+        self.commit_statement(Duration::ZERO, move |connection| {
+            connection
+                .prepare_cached("UPDATE session SET links = ?2 WHERE id = ?1")?
+                .execute(params![session.as_str(), written(&links)])?;
             Ok(())
         })
     }
 
     /// Keeps what a client set, if its session is kept.
     pub fn keep_settings(&self, session: SessionId, settings: Settings) -> Pending<()> {
-        self.commit(move |connection| {
+        self.commit_statement(Duration::ZERO, move |connection| {
             connection
                 .prepare_cached("UPDATE session SET resuming = ?2, timeout = ?3 WHERE id = ?1")?
                 .execute(params![session.as_str(), settings.resuming, settings.timeout])?;
@@ -55,9 +63,9 @@ impl Store {
         })
     }
 
-    /// Forgets a session that is over, and its links.
+    /// Forgets a session that is over, and its links; in a moment, and in the order of the calls.
     pub fn forget_session(&self, session: SessionId) -> Pending<()> {
-        self.commit(move |connection| {
+        self.commit_statement(FORGET, move |connection| {
             connection
                 .prepare_cached("DELETE FROM session WHERE id = ?1")?
                 .execute([session.as_str()])?;
@@ -72,40 +80,29 @@ impl Store {
     pub fn kept_sessions(&self) -> Result<Vec<KeptSession>, StoreError> {
         self.read(|connection| {
             let mut sessions = connection.prepare(
-                "SELECT id, tenant, user, client, opened, resuming, timeout FROM session ORDER BY opened, id",
+                "SELECT id, tenant, user, client, opened, resuming, timeout, links FROM session ORDER BY opened, id",
             )?;
-            let mut links =
-                connection.prepare("SELECT node, node_session FROM link WHERE session = ?1 ORDER BY node")?;
             let sessions = sessions.query_map([], read_session)?;
             // A user that is no number was never written, and so is not one of ours.
-            sessions
-                .filter_map(Result::transpose)
-                .map(|session| {
-                    let mut session = session?;
-                    let links = links.query_map([session.id.as_str()], |row| {
-                        Ok(KeptLink {
-                            node: row.get(0)?,
-                            node_session: NodeSessionId::from(row.get::<_, String>(1)?),
-                        })
-                    })?;
-                    session.links = links.collect::<rusqlite::Result<_>>()?;
-                    Ok(session)
-                })
-                .collect()
+            sessions.filter_map(Result::transpose).collect()
         })
     }
 }
 
-fn replace_links(connection: &Connection, session: &SessionId, links: &[KeptLink]) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM link WHERE session = ?1")?
-        .execute([session.as_str()])?;
-    let mut insert =
-        connection.prepare_cached("INSERT OR REPLACE INTO link (session, node, node_session) VALUES (?1, ?2, ?3)")?;
-    for link in links {
-        insert.execute([session.as_str(), &link.node, link.node_session.as_str()])?;
-    }
-    Ok(())
+/// As JSON, by the node's name: a session has one link to a node.
+fn written(links: &[KeptLink]) -> String {
+    let links = links.iter().map(|link| (&*link.node, link.node_session.as_str()));
+    serde_json::json!(links.collect::<BTreeMap<_, _>>()).to_string()
+}
+
+fn read_links(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<KeptLink>> {
+    let links: BTreeMap<String, String> = serde_json::from_str(row.get_ref(column)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))?;
+    let link = |(node, id)| KeptLink {
+        node,
+        node_session: NodeSessionId::from(id),
+    };
+    Ok(links.into_iter().map(link).collect())
 }
 
 /// `None` when its user cannot be read.
@@ -123,7 +120,7 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
             resuming: row.get(5)?,
             timeout: row.get(6)?,
         },
-        links: Vec::new(),
+        links: read_links(row, 7)?,
     }))
 }
 

@@ -5,10 +5,10 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -16,16 +16,16 @@ use tokio::sync::oneshot;
 use crate::commit::Job;
 use crate::connections::ClosedConnection;
 use crate::figures::UsageDelta;
+use crate::inbox::{Inbox, QUEUE, Refused};
 use crate::nodes::{NodeChange, Probe};
 use crate::settings::Settings;
 use crate::writer::{Message, Writer};
 use crate::{Millis, StoreError, file};
 
-/// Messages that may wait for the writer. Records have a bound of their own in rows, below which this is not reached
-/// but by a flood of commits.
-const QUEUE: usize = 8192;
 /// Records may take this much of the queue, so that commits find room.
 const RECORDS: usize = QUEUE / 2;
+/// So long a record waits in the queue; many come at a time.
+const RECORD: Duration = Duration::from_millis(2);
 /// Reading connections kept for later use.
 const IDLE_READERS: usize = 4;
 
@@ -105,7 +105,7 @@ struct Inner {
     path: PathBuf,
     settings: Settings,
     was_killed: bool,
-    sender: SyncSender<Message>,
+    inbox: Arc<Inbox>,
     status: Arc<Status>,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -120,9 +120,8 @@ impl Store {
         let path = path.as_ref();
         let owned = file::open(path, &settings)?;
         let was_killed = owned.was_killed;
-        let (sender, receiver) = sync_channel(QUEUE);
-        let status = Arc::<Status>::default();
-        let writer = Writer::new(owned, settings.clone(), receiver, Arc::clone(&status))?;
+        let (inbox, status) = (Arc::<Inbox>::default(), Arc::<Status>::default());
+        let writer = Writer::new(owned, settings.clone(), inbox.reader(), Arc::clone(&status))?;
         let writer = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
@@ -134,7 +133,7 @@ impl Store {
             path: path.to_owned(),
             settings,
             was_killed,
-            sender,
+            inbox,
             status,
             readers: Mutex::default(),
             writer: Mutex::new(Some(writer)),
@@ -167,16 +166,15 @@ impl Store {
         // One that is larger than all room there is goes alone, or it would never.
         let has_room = queued == 0 || queued + rows <= self.inner.settings.queue_rows;
         let sent = if has_room && waiting < RECORDS {
-            self.inner.sender.try_send(Message::Record(record))
+            self.inner.inbox.send(Message::Record(record), RECORD)
         } else {
-            Err(TrySendError::Full(Message::Record(record)))
+            Err(Refused::Full(Message::Record(record)))
         };
-        sent.map_err(|error| {
+        sent.map_err(|refused| {
             status.queued.fetch_sub(rows, Ordering::Relaxed);
             status.records.fetch_sub(1, Ordering::Relaxed);
-            let (TrySendError::Full(message) | TrySendError::Disconnected(message)) = error;
-            match message {
-                Message::Record(record) => record,
+            match refused {
+                Refused::Full(Message::Record(record)) | Refused::Closed(Message::Record(record)) => record,
                 _ => unreachable!("a record was sent"),
             }
         })
@@ -193,7 +191,7 @@ impl Store {
     /// Has everything that was recorded so far written.
     pub fn flush(&self) -> Pending<()> {
         let (sender, pending) = Pending::new();
-        self.send(Message::Flush(sender));
+        self.send(Message::Flush(sender), Duration::ZERO);
         pending
     }
 
@@ -201,7 +199,7 @@ impl Store {
     #[doc(hidden)]
     pub fn settle(&self) -> Pending<()> {
         let (sender, pending) = Pending::new();
-        self.send(Message::Settle(sender));
+        self.send(Message::Settle(sender), Duration::ZERO);
         pending
     }
 
@@ -236,7 +234,18 @@ impl Store {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Pending<T> {
         let (sender, pending) = Pending::new();
-        self.send(Message::Commit(Job::new(work, sender)));
+        self.send(Message::Commit(Job::new(work, sender)), Duration::ZERO);
+        pending
+    }
+
+    /// As [`commit`](Self::commit), for work that is no more than one statement and may wait so long for others.
+    pub(crate) fn commit_statement(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Pending<()> {
+        let (sender, pending) = Pending::new();
+        self.send(Message::Commit(Job::new(work, sender).statement()), patience);
         pending
     }
 
@@ -257,10 +266,12 @@ impl Store {
         Ok(value)
     }
 
-    /// A message that finds no room answers by itself: what it carries is dropped, which its waiter notices.
-    fn send(&self, message: Message) {
-        if let Err(TrySendError::Full(message)) = self.inner.sender.try_send(message) {
-            message.refuse();
+    /// A message that is not taken answers by itself.
+    fn send(&self, message: Message, patience: Duration) {
+        match self.inner.inbox.send(message, patience) {
+            Ok(()) => {}
+            Err(Refused::Full(message)) => message.refuse(StoreError::Full),
+            Err(Refused::Closed(message)) => message.refuse(StoreError::Closed),
         }
     }
 }
@@ -279,8 +290,7 @@ impl Inner {
             return;
         };
         lock(&self.readers).clear();
-        // Blocks while the queue is full; the writer empties it. One that is gone has closed the file.
-        self.sender.send(Message::Close).ok();
+        self.inbox.close();
         if writer.join().is_err() {
             tracing::error!("the store's thread panicked");
         }
@@ -302,7 +312,7 @@ pub struct Pending<T>(oneshot::Receiver<Result<T, StoreError>>);
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl<T> Pending<T> {
-    fn new() -> (Answer<T>, Self) {
+    pub(crate) fn new() -> (Answer<T>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(receiver))
     }

@@ -4,15 +4,16 @@
 //! When the file cannot be written (a full disk), records wait and are tried again, at growing distances; commits are
 //! refused. That is logged when it begins and when it ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::commit::Job;
 use crate::file::OwnedFile;
+use crate::inbox::Reader;
 use crate::rollup::Levels;
 use crate::settings::Settings;
 use crate::store::{Answer, Record, Status, lock};
@@ -30,16 +31,15 @@ pub(crate) enum Message {
     Commit(Job),
     Flush(Answer<()>),
     Settle(Answer<()>),
-    Close,
 }
 
 impl Message {
-    /// Answers for a message that found no room.
-    pub(crate) fn refuse(self) {
+    /// Answers for a message that was not taken.
+    pub(crate) fn refuse(self, error: StoreError) {
         match self {
-            Self::Commit(job) => job.refuse(StoreError::Full),
-            Self::Flush(answer) | Self::Settle(answer) => drop(answer.send(Err(StoreError::Full))),
-            Self::Record(_) | Self::Close => {}
+            Self::Commit(job) => job.refuse(error),
+            Self::Flush(answer) | Self::Settle(answer) => drop(answer.send(Err(error))),
+            Self::Record(_) => {}
         }
     }
 }
@@ -48,9 +48,7 @@ impl Message {
 pub(crate) struct Writer {
     file: OwnedFile,
     settings: Settings,
-    receiver: Receiver<Message>,
-    /// Came while commits were gathered; it is next.
-    held: Option<Message>,
+    inbox: Reader,
     status: Arc<Status>,
     /// Where the levels of usage history stand, as in the file.
     levels: Levels,
@@ -68,7 +66,7 @@ impl Writer {
     pub(crate) fn new(
         file: OwnedFile,
         settings: Settings,
-        receiver: Receiver<Message>,
+        inbox: Reader,
         status: Arc<Status>,
     ) -> Result<Self, StoreError> {
         let levels = usage::levels(&file.connection)?;
@@ -83,8 +81,7 @@ impl Writer {
         Ok(Self {
             file,
             settings,
-            receiver,
-            held: None,
+            inbox,
             status,
             levels,
             upkeep,
@@ -96,18 +93,14 @@ impl Writer {
     }
 
     pub(crate) fn run(mut self) {
-        loop {
-            match self.next() {
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+        while let Some(messages) = self.inbox.receive(self.next_look()) {
+            self.take(messages);
             let now = Instant::now();
-            if self.flush_at.is_some_and(|at| at <= now) && self.held.is_none() {
+            if self.flush_at.is_some_and(|at| at <= now) {
                 // The failure is noted; what waits is tried again later.
                 self.flush().ok();
             }
-            if self.upkeep_at <= now && self.held.is_none() {
+            if self.upkeep_at <= now {
                 let more = self.upkeep().unwrap_or(false);
                 // Messages come between two steps.
                 self.upkeep_at = if more { now } else { now + UPKEEP };
@@ -116,30 +109,39 @@ impl Writer {
         self.end();
     }
 
-    fn next(&mut self) -> Result<Message, RecvTimeoutError> {
-        if let Some(message) = self.held.take() {
-            return Ok(message);
-        }
-        let next = self.flush_at.map_or(self.upkeep_at, |flush| flush.min(self.upkeep_at));
-        self.receiver
-            .recv_timeout(next.saturating_duration_since(Instant::now()))
+    fn next_look(&self) -> Instant {
+        self.flush_at.map_or(self.upkeep_at, |flush| flush.min(self.upkeep_at))
     }
 
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Record(record) => self.keep(record),
-            Message::Commit(job) => self.commit(job),
-            Message::Flush(answer) => drop(answer.send(self.flush())),
-            Message::Settle(answer) => {
-                let settled = self.flush().and_then(|()| {
-                    self.upkeep.force();
-                    while self.upkeep()? {}
-                    Ok(())
-                });
-                answer.send(settled).ok();
+    fn take(&mut self, messages: VecDeque<Message>) {
+        let mut jobs = Vec::new();
+        for message in messages {
+            match message {
+                Message::Record(record) => self.keep(record),
+                Message::Commit(job) => {
+                    jobs.push(job);
+                    if jobs.len() >= commit::GROUP {
+                        self.commit(&mut jobs);
+                    }
+                }
+                Message::Flush(answer) => {
+                    self.commit(&mut jobs);
+                    answer.send(self.flush()).ok();
+                }
+                Message::Settle(answer) => {
+                    self.commit(&mut jobs);
+                    answer.send(self.settle()).ok();
+                }
             }
-            Message::Close => {}
         }
+        self.commit(&mut jobs);
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.upkeep.force();
+        while self.upkeep()? {}
+        Ok(())
     }
 
     fn keep(&mut self, record: Record) {
@@ -156,21 +158,13 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, first: Job) {
-        let mut jobs = vec![first];
-        while jobs.len() < commit::GROUP {
-            match self.receiver.try_recv() {
-                Ok(Message::Commit(job)) => jobs.push(job),
-                Ok(Message::Record(record)) => self.keep(record),
-                Ok(other) => {
-                    self.held = Some(other);
-                    break;
-                }
-                Err(_) => break,
-            }
+    /// Commits these in one transaction.
+    fn commit(&mut self, jobs: &mut Vec<Job>) {
+        if jobs.is_empty() {
+            return;
         }
         self.status.commits.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-        let outcome = commit::together(&mut self.file.connection, jobs);
+        let outcome = commit::together(&mut self.file.connection, jobs.drain(..));
         self.note(&outcome);
     }
 

@@ -114,10 +114,38 @@ fn of_commits_that_wait_together_one_that_fails_takes_back_only_its_own() {
         })
     };
     let pending = [add("a", false), add("b", true), add("c", false)];
+    let one = |insert: &'static str| store.commit_statement(Duration::ZERO, |it| it.execute(insert, []).map(drop));
+    // The second row is there already.
+    let fails = one("INSERT INTO password (user, phc, changed) VALUES ('d', '', 0), ('a', '', 0)");
+    let succeeds = one("INSERT INTO password (user, phc, changed) VALUES ('e', '', 0)");
     drop(release);
     first.wait().unwrap();
     let answers: Vec<_> = pending.into_iter().map(|pending| pending.wait().ok()).collect();
     assert_eq!(answers, [Some("a"), None, Some("c")]);
     let there = |user: &str| store.password_hash(user).unwrap().is_some();
     assert_eq!((there("a"), there("b"), there("c")), (true, false, true));
+    assert_eq!((fails.wait().is_ok(), succeeds.wait().is_ok()), (false, true));
+    assert_eq!((there("d"), there("e")), (false, true));
+}
+
+#[test]
+fn on_a_full_disk_commits_that_wait_together_are_refused_and_none_is_done() {
+    let (_folder, store) = open();
+    allow_pages(&store, 3);
+    let add = |patience: Duration, name: String| {
+        let insert = "INSERT INTO password (user, phc, changed) VALUES (?1, '', 0)";
+        store.commit_statement(patience, move |connection| connection.execute(insert, [name]).map(drop))
+    };
+    let long = Duration::from_secs(3600);
+    let [a, much] = [add(long, "a".to_owned()), add(long, "x".repeat(100_000))];
+    let b = add(Duration::ZERO, "b".to_owned());
+    for refused in [a, much, b] {
+        assert!(refused.wait().is_err());
+    }
+    let there = |user: &str| store.password_hash(user).unwrap().is_some();
+    assert!(!there("a") && !there("b"));
+    assert!(store.health().failing);
+    add(long, "a".to_owned()).detach();
+    add(Duration::ZERO, "b".to_owned()).wait().unwrap();
+    assert!(there("a") && there("b") && !store.health().failing);
 }
