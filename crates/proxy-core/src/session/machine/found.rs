@@ -263,8 +263,8 @@ impl Machine {
         let mut told = Vec::new();
         match (&mut player.shadow, body) {
             (Some(shadow), body) if shadow.serial() != serial => {
-                // A request's answer told of the track, and its start should have come by now.
-                if body.is_some_and(|body| shadow.agrees(&body)) {
+                // A request's answer told of the track, and its start should have come by now; not that of a later play of it.
+                if body.is_some_and(|body| shadow.agrees(&body)) && !shadow.plays_again() {
                     told.extend(shadow.tell_due_start(guild, cx.now));
                     player.swallow_start |= !told.is_empty();
                 }

@@ -306,37 +306,56 @@ fn a_start_that_was_told_and_never_came_hides_none_of_a_later_play() {
     }
 }
 
+/// A player has moved away and was destroyed where it went; its first node has just cleared up what it left there.
+fn just_left() -> Story {
+    let mut story = Story::playing();
+    story.acts(Input::Move {
+        guild: GUILD,
+        to: Some(OTHER),
+    });
+    story.acts(up(NEXT, OTHER));
+    let effects = story.acts(Input::Quiet(GUILD));
+    let Some(Effect::Restore { ticket, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let (guild, link, ticket) = (GUILD, NEXT, *ticket);
+    let outcome = RestoreOutcome::Done(player(Some("a")));
+    let effects = story.acts(Input::Restored {
+        guild,
+        link,
+        ticket,
+        outcome,
+    });
+    let (link, ticket) = (LINK, destroying(&effects, guild, LINK).unwrap());
+    story.acts(Input::Destroyed { guild, link, ticket });
+    story.acts(Input::PlayerGone { guild, link: NEXT });
+    story.tick(100);
+    story
+}
+
 #[test]
 fn a_start_that_could_not_be_told_from_what_an_earlier_player_left_is_told() {
     for answered_after in [0, 2000] {
-        let mut story = Story::playing();
-        story.acts(Input::Move {
-            guild: GUILD,
-            to: Some(OTHER),
-        });
-        story.acts(up(NEXT, OTHER));
-        let effects = story.acts(Input::Quiet(GUILD));
-        let Some(Effect::Restore { ticket, .. }) = effects.first() else {
-            panic!("{effects:?}");
-        };
-        let (guild, link, ticket) = (GUILD, NEXT, *ticket);
-        let outcome = RestoreOutcome::Done(player(Some("a")));
-        let effects = story.acts(Input::Restored {
-            guild,
-            link,
-            ticket,
-            outcome,
-        });
-        let (link, ticket) = (LINK, destroying(&effects, guild, LINK).unwrap());
-        story.acts(Input::Destroyed { guild, link, ticket });
-        story.acts(Input::PlayerGone { guild, link: NEXT });
-        story.tick(100);
+        let mut story = just_left();
         let sent = story.now();
         assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);
         story.tick(answered_after);
         plays_since(sent, &mut story, LINK, "c");
         assert_eq!(told(&story.tick(500)), ["TrackStartEvent"], "{answered_after}");
     }
+}
+
+#[test]
+fn a_start_that_may_have_been_dropped_and_came_is_not_taken_for_that_of_the_next_play() {
+    let mut story = just_left();
+    plays(&mut story, LINK, "c");
+    story.tick(100);
+    assert_eq!(story.starts(LINK, "c"), Disposition::Forward);
+    story.tick(250);
+    plays(&mut story, LINK, "c");
+    assert_eq!(told(&story.tick(100)), [""; 0]);
+    assert_eq!(ends(&mut story, LINK, "c", "replaced"), Disposition::Forward);
+    assert_eq!(story.starts(LINK, "c"), Disposition::Forward);
 }
 
 /// A session of an earlier run, whose node has been resumed.
