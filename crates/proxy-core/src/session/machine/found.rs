@@ -152,6 +152,7 @@ impl Machine {
                     shadow.found(guild, body, cx.now, &mut Vec::new());
                 }
                 Some(_) => self.suspect(guild, link, Some(body.into()), cx),
+                None if gone => cx.effects.push(Effect::FindPlayer { guild, link }),
                 None => self.found_first(guild, link, body, cx),
             },
         }

@@ -342,12 +342,20 @@ fn after_a_restart_a_player_that_is_destroyed_before_all_are_known_does_not_come
         story.acts(Input::ClientBack);
         story.acts(resumed(LINK, true));
         let body = format!("[{}]", std::str::from_utf8(&player(shown)).unwrap());
-        let list = listed(&story, body.into_bytes().into());
+        let (list, asked) = (listed(&story, body.into_bytes().into()), story.now());
         story.clock += 10;
         let (guild, link) = (GUILD, LINK);
         story.acts(Input::PlayerGone { guild, link });
-        let effects = story.acts(list);
-        assert!(effects.contains(&Effect::FindPlayer { guild, link }), "{effects:?}");
+        let found = Input::PlayerFound {
+            guild,
+            link,
+            asked,
+            body: Some(player(shown)),
+        };
+        for late in [list, found] {
+            let effects = story.acts(late);
+            assert!(effects.contains(&Effect::FindPlayer { guild, link }), "{effects:?}");
+        }
         story.clock += 10;
         let (asked, body) = (story.now(), None);
         story.acts(Input::PlayerFound {
