@@ -1,7 +1,7 @@
 //! Commits: work that is on disk before anybody is told. Those that wait at the same time share one transaction, so that
 //! a thousand sessions that open at once do not wait for a thousand disk flushes; one that fails takes back only its own.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Error, TransactionBehavior, ffi};
 
 use crate::StoreError;
 use crate::store::Answer;
@@ -21,8 +21,8 @@ pub(crate) struct Job {
 }
 
 trait Work: Send {
-    /// `Err` when the work failed and is to be taken back.
-    fn run(self: Box<Self>, connection: &Connection) -> Result<Finish, Finish>;
+    /// `Err` when the work failed and is to be taken back, and why.
+    fn run(self: Box<Self>, connection: &Connection) -> Result<Finish, (Finish, ffi::Error)>;
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
@@ -61,7 +61,7 @@ where
     T: Send + 'static,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
-    fn run(self: Box<Self>, connection: &Connection) -> Result<Finish, Finish> {
+    fn run(self: Box<Self>, connection: &Connection) -> Result<Finish, (Finish, ffi::Error)> {
         let Self { work, answer } = *self;
         // A waiter that is gone does not want to know.
         match work(connection) {
@@ -69,9 +69,13 @@ where
                 let told = committed.map(|()| value).map_err(StoreError::NotCommitted);
                 answer.send(told).ok();
             })),
-            Err(error) => Err(Box::new(move |_| {
-                answer.send(Err(error.into())).ok();
-            })),
+            Err(error) => {
+                let why = error.sqlite_error().copied();
+                let finish: Finish = Box::new(move |_| {
+                    answer.send(Err(error.into())).ok();
+                });
+                Err((finish, why.unwrap_or_else(|| ffi::Error::new(ffi::SQLITE_ABORT))))
+            }
         }
     }
 
@@ -94,7 +98,10 @@ pub(crate) fn together(connection: &mut Connection, jobs: impl ExactSizeIterator
     let mut waiters = Vec::with_capacity(jobs.len());
     let mut done = Ok(());
     for job in jobs {
-        done = done.and_then(|()| apart(&transaction, job, &mut waiters));
+        match &done {
+            Ok(()) => done = apart(&transaction, job, &mut waiters),
+            Err(error) => job.refuse(StoreError::NotCommitted(error.to_string())),
+        }
     }
     let committed = done.and_then(|()| transaction.commit());
     let told = committed.as_ref().copied().map_err(ToString::to_string);
@@ -106,24 +113,26 @@ pub(crate) fn together(connection: &mut Connection, jobs: impl ExactSizeIterator
 
 /// Runs one job so that it can be taken back alone.
 fn apart(transaction: &Connection, job: Job, waiters: &mut Vec<Finish>) -> rusqlite::Result<()> {
-    if job.is_statement {
-        waiters.push(job.work.run(transaction).unwrap_or_else(|finish| finish));
-        // After an error like a full disk there is no transaction left, and what follows would be committed each by itself.
-        // Then this fails.
-        return if transaction.is_autocommit() {
-            transaction.execute_batch("COMMIT")
-        } else {
-            Ok(())
-        };
+    let saves = !job.is_statement;
+    if saves {
+        transaction.execute_batch("SAVEPOINT job")?;
     }
-    transaction.execute_batch("SAVEPOINT job")?;
     match job.work.run(transaction) {
         Ok(finish) => waiters.push(finish),
-        Err(finish) => {
+        Err((finish, why)) => {
             waiters.push(finish);
-            // After an error like a full disk there is no transaction left, and this fails with it.
-            transaction.execute_batch("ROLLBACK TO job")?;
+            if transaction.is_autocommit() {
+                // After an error like a full disk there is no transaction left, and what follows would be committed each
+                // by itself.
+                return Err(Error::SqliteFailure(why, None));
+            }
+            if saves {
+                transaction.execute_batch("ROLLBACK TO job")?;
+            }
         }
     }
-    transaction.execute_batch("RELEASE job")
+    if saves {
+        transaction.execute_batch("RELEASE job")?;
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! What the writer is asked, in order. Each message says how long it can wait, and only one that can wait less than all
-//! before it wakes the writer, which then takes all there are: a crowd costs one wake-up and shares a transaction.
+//! before it wakes the writer, which then takes all there are: a crowd costs one wake-up and shares transactions.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use crate::store::lock;
 use crate::writer::Message;
 
-/// Messages that may wait for the writer. Records have a bound of their own in rows, below which this is not reached
-/// but by a flood of commits.
+/// Messages that may wait for the writer, beside those that it has taken. Records have a bound of their own in rows, below
+/// which this is not reached but by a flood of commits.
 pub(crate) const QUEUE: usize = 8192;
+
+/// So many share what it costs to write them well enough.
+const CROWD: usize = 1024;
 
 /// A message that was not taken, and why.
 pub(crate) enum Refused {
@@ -43,7 +46,8 @@ impl Inbox {
 
     /// Hands over a message that can wait so long; otherwise gives it back. Never blocks.
     pub(crate) fn send(&self, message: Message, patience: Duration) -> Result<(), Refused> {
-        let due = Instant::now() + patience;
+        let now = Instant::now();
+        let due = now + patience;
         let mut waiting = lock(&self.waiting);
         if waiting.is_closed {
             return Err(Refused::Closed(message));
@@ -52,6 +56,8 @@ impl Inbox {
             return Err(Refused::Full(message));
         }
         waiting.messages.push_back(message);
+        // Where there are so many, more company is not waited for: the queue must not fill while the writer sleeps.
+        let due = if waiting.messages.len() < CROWD { due } else { now };
         if waiting.due.is_none_or(|before| due < before) {
             waiting.due = Some(due);
             drop(waiting);
@@ -135,6 +141,16 @@ mod tests {
         // By itself, when it has waited.
         assert!(inbox.send(message().0, Duration::from_millis(1)).is_ok());
         assert_eq!(reader.receive(Instant::now() + LONG).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_crowd_waits_for_no_more() {
+        let inbox = Arc::<Inbox>::default();
+        let reader = inbox.reader();
+        for _ in 0..CROWD {
+            assert!(inbox.send(message().0, LONG).is_ok());
+        }
+        assert_eq!(reader.receive(Instant::now() + LONG).unwrap().len(), CROWD);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lavalink_protocol::id::{NodeSessionId, SessionId};
 use proxy_core::session::kept::{KeptLink, KeptSession, Settings};
-use rusqlite::types::Type;
 use rusqlite::{Row, params};
 
 use crate::{Millis, Pending, Store, StoreError};
@@ -83,7 +82,7 @@ impl Store {
                 "SELECT id, tenant, user, client, opened, resuming, timeout, links FROM session ORDER BY opened, id",
             )?;
             let sessions = sessions.query_map([], read_session)?;
-            // A user that is no number was never written, and so is not one of ours.
+            // What cannot be read was not written by the proxy, and so is not one of its sessions.
             sessions.filter_map(Result::transpose).collect()
         })
     }
@@ -95,20 +94,15 @@ fn written(links: &[KeptLink]) -> String {
     serde_json::json!(links.collect::<BTreeMap<_, _>>()).to_string()
 }
 
-fn read_links(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<KeptLink>> {
-    let links: BTreeMap<String, String> = serde_json::from_str(row.get_ref(column)?.as_str()?)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))?;
+/// `None` when its user or its links cannot be read.
+fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
+    let links = serde_json::from_str::<BTreeMap<String, String>>(row.get_ref(7)?.as_str()?);
+    let (Ok(user), Ok(links)) = (row.get::<_, String>(2)?.parse(), links) else {
+        return Ok(None);
+    };
     let link = |(node, id)| KeptLink {
         node,
         node_session: NodeSessionId::from(id),
-    };
-    Ok(links.into_iter().map(link).collect())
-}
-
-/// `None` when its user cannot be read.
-fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
-    let Ok(user) = row.get::<_, String>(2)?.parse() else {
-        return Ok(None);
     };
     Ok(Some(KeptSession {
         id: SessionId::from(row.get::<_, String>(0)?),
@@ -120,7 +114,7 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<KeptSession>> {
             resuming: row.get(5)?,
             timeout: row.get(6)?,
         },
-        links: read_links(row, 7)?,
+        links: links.into_iter().map(link).collect(),
     }))
 }
 

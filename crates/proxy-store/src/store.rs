@@ -78,7 +78,7 @@ pub struct StoreHealth {
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub(crate) queued: AtomicUsize,
-    /// Records in the channel.
+    /// Records in the inbox.
     pub(crate) records: AtomicUsize,
     pub(crate) dropped: AtomicU64,
     pub(crate) commits: AtomicU64,

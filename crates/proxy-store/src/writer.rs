@@ -1,5 +1,5 @@
-//! The thread that owns the connection which writes. It takes messages in order: commits at once, several in one
-//! transaction; records in batches; and between them the upkeep of history in small steps.
+//! The thread that owns the connection which writes. It takes messages in order: commits as soon as one of them can wait no
+//! longer, those that wait in one transaction; records in batches; and between them the upkeep of history in small steps.
 //!
 //! When the file cannot be written (a full disk), records wait and are tried again, at growing distances; commits are
 //! refused. That is logged when it begins and when it ends.

@@ -140,12 +140,15 @@ fn on_a_full_disk_commits_that_wait_together_are_refused_and_none_is_done() {
     let [a, much] = [add(long, "a".to_owned()), add(long, "x".repeat(100_000))];
     let b = add(Duration::ZERO, "b".to_owned());
     for refused in [a, much, b] {
-        assert!(refused.wait().is_err());
+        let error = refused.wait().unwrap_err().to_string();
+        assert!(error.contains("full"), "{error}");
     }
+    wait("failing", || store.health().failing);
+    assert!(store.health().last_error.unwrap().contains("full"));
     let there = |user: &str| store.password_hash(user).unwrap().is_some();
     assert!(!there("a") && !there("b"));
-    assert!(store.health().failing);
     add(long, "a".to_owned()).detach();
     add(Duration::ZERO, "b".to_owned()).wait().unwrap();
-    assert!(there("a") && there("b") && !store.health().failing);
+    assert!(there("a") && there("b"));
+    wait("well again", || !store.health().failing);
 }

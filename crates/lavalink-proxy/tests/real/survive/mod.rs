@@ -119,12 +119,16 @@ impl Rig {
                 return line["session"].as_str().unwrap().to_owned();
             }
             let ended = self.bot.wait(Duration::ZERO).unwrap();
-            assert!(
-                ended.is_none() && Instant::now() < limit,
-                "the bot does not play: {ended:?}\n{}\n{}",
-                self.bot.log_tail(),
-                self.proxy.process().log_tail()
-            );
+            if ended.is_some() || Instant::now() >= limit {
+                let sessions = administer(&self.proxy, Method::GET, "/sessions").await;
+                let nodes = administer(&self.proxy, Method::GET, "/nodes").await;
+                panic!(
+                    "the bot does not play: {ended:?}\n{}\n{}\n{sessions}\n{nodes}\n{}",
+                    self.bot.log_tail(),
+                    self.proxy.process().log_tail(),
+                    self.server(0).log_tail()
+                );
+            }
             sleep(POLL).await;
         }
     }
