@@ -101,12 +101,16 @@ impl Machine {
         let Some(player) = self.players.get(guild).filter(|player| player.link == link) else {
             return;
         };
-        if player.is_reserved() {
-            // The request that was to make it failed, or is still under way, and then it makes it anew.
-            self.players.remove(guild);
-            self.changed = true;
-        } else if player.shadow.as_ref().is_none_or(|shadow| !shadow.is_newer_than(asked)) {
-            self.suspect(guild, link, None, cx);
+        match &player.shadow {
+            // The request that was to make it failed, or is still under way, and then it makes it anew. Of a player of which
+            // nothing is known there is no message to wait for either.
+            shadow if player.is_reserved() || shadow.is_none() => {
+                self.players.remove(guild);
+                self.changed = true;
+                self.drop_move(guild, cx);
+            }
+            Some(shadow) if shadow.is_newer_than(asked) => {}
+            _ => self.suspect(guild, link, None, cx),
         }
     }
 

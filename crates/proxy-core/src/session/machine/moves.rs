@@ -615,6 +615,11 @@ impl Machine {
         self.suspects.retain(|suspect| suspect.guild != guild);
         self.changed = true;
         self.gone.note(guild, cx.now);
+        self.drop_move(guild, cx);
+    }
+
+    /// A player that is gone moves no more.
+    pub(super) fn drop_move(&mut self, guild: GuildId, cx: &mut Cx<'_>) {
         if let Some(index) = self.moves.iter().position(|moving| moving.guild == guild) {
             let moving = self.moves.remove(index);
             self.finish(&moving, MoveOutcome::Dropped, cx);

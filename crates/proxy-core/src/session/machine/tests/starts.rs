@@ -439,3 +439,52 @@ fn a_player_of_which_nothing_is_known_is_lost_with_its_node_and_its_client_told(
     assert_eq!(outcome, Some(MoveOutcome::Failed));
     assert!(story.machine.players().is_empty());
 }
+
+/// The client has destroyed a player of an earlier run after its node was asked for all of them: it is asked once more.
+fn destroyed_while_listed(draining: bool) -> Story {
+    let mut story = revived();
+    let body = format!("[{}]", std::str::from_utf8(&player(Some("a"))).unwrap());
+    let list = listed(&story, body.into_bytes().into());
+    let (guild, link) = (GUILD, LINK);
+    story.acts(Input::PlayerGone { guild, link });
+    if draining {
+        story.nodes.states[0] = NodeState::Draining;
+    }
+    let effects = story.acts(list);
+    assert!(effects.contains(&Effect::FindPlayer { guild, link }), "{effects:?}");
+    assert_eq!(story.machine.moving(), usize::from(draining));
+    story
+}
+
+#[test]
+fn a_player_that_is_made_again_right_after_its_node_said_that_it_is_gone_plays_on() {
+    let mut story = destroyed_while_listed(false);
+    let (guild, link, asked, body) = (GUILD, LINK, story.now() + Duration::from_millis(1), None);
+    story.tick(10);
+    story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!(story.starts(LINK, "b"), Disposition::Forward);
+    plays(&mut story, LINK, "b");
+    assert_eq!(told(&story.tick(500)), [""; 0]);
+    assert_eq!(story.machine.route(GUILD), Route::Link(LINK));
+    assert_eq!(story.machine.players().len(), 1);
+}
+
+#[test]
+fn a_player_that_was_destroyed_while_its_drained_node_was_asked_moves_no_more() {
+    let mut story = destroyed_while_listed(true);
+    let (guild, link, asked, body) = (GUILD, LINK, story.now() + Duration::from_millis(1), None);
+    story.tick(10);
+    story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!((story.machine.moving(), story.machine.players().len()), (0, 0));
+    assert_eq!(told(&story.acts(lost(LinkLoss::Closed { code: 1001 }))), [""; 0]);
+}
