@@ -221,9 +221,10 @@ impl Link {
         self.forget_lost(now);
     }
 
-    /// Forgets players that left so long ago that nothing more can come of them.
+    /// Forgets players that left so long ago that nothing more can come of them, nor of what was sent while it could.
     pub(crate) fn forget_lost(&mut self, now: Instant) {
-        self.moved_away.retain(|(_, leftover)| !leftover.is_over(now));
+        let past = |leftover: Leftover| now.checked_sub(LATE).is_some_and(|then| leftover.is_over(then));
+        self.moved_away.retain(|(_, leftover)| !past(*leftover));
     }
 
     /// Its socket is open.

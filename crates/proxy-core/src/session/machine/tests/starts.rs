@@ -340,6 +340,9 @@ fn a_start_that_could_not_be_told_from_what_an_earlier_player_left_is_told() {
         let sent = story.now();
         assert_eq!(story.starts(LINK, "c"), Disposition::Swallow);
         story.tick(answered_after);
+        // What is over of other guilds is forgotten, and that of this one only when no answer can need it.
+        let (guild, link, ticket) = (GuildId(8), LINK, u32::MAX);
+        story.acts(Input::Destroyed { guild, link, ticket });
         plays_since(sent, &mut story, LINK, "c");
         assert_eq!(told(&story.tick(500)), ["TrackStartEvent"], "{answered_after}");
     }
