@@ -262,6 +262,15 @@ impl Shadow {
         news
     }
 
+    /// Takes the start of a track that a request has replaced or stopped before it came: its end follows, and it does not
+    /// take the place of what was answered since.
+    #[cold]
+    pub fn other_started(&mut self, track: TrackMark) {
+        if self.start_is_due() {
+            self.start_was_told(track);
+        }
+    }
+
     /// Takes a `TrackEndEvent`. An answer may have overtaken it, so it counts only for the track that is known, and not
     /// at all when another track has taken the place: that one's start follows.
     pub fn track_ended(&mut self, event: &[u8], now: Instant) {

@@ -269,9 +269,15 @@ impl Machine {
         match (&mut player.shadow, body) {
             (Some(shadow), body) if shadow.serial() != serial => {
                 // A request's answer told of the track, and its start should have come by now; not that of a later play of it.
-                if body.is_some_and(|body| shadow.agrees(&body)) && !shadow.plays_again() {
+                let agrees = body.as_deref().is_some_and(|body| shadow.agrees(body));
+                if agrees && !shadow.plays_again() {
                     told.extend(shadow.tell_due_start(guild, cx.now));
                     player.swallow_start |= !told.is_empty();
+                }
+                let is_up = self.links.get(link).is_some_and(Link::is_up);
+                if body.is_some() && !agrees && !shadow.has_track() && is_up {
+                    // The track is over, and the start of what took its place may have been lost.
+                    cx.effects.push(Effect::FindPlayer { guild, link });
                 }
             }
             (Some(shadow), Some(body)) => {

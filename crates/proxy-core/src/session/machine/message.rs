@@ -140,6 +140,12 @@ impl Machine {
             return false;
         }
         player.end_told = false;
+        if let (Some(late), Some(shadow)) = (late, &mut player.shadow)
+            && shadow.mark() != Some(late.track)
+        {
+            shadow.other_started(late.track);
+            return true;
+        }
         let swallow = expects_start(player, now);
         player.swallow_start = false;
         match &mut player.shadow {

@@ -288,6 +288,85 @@ fn a_track_that_is_played_again_starts_again_though_its_node_was_asked_before_it
     assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
 }
 
+/// The track that the next node is asked to play when the node dies now.
+fn restored_by_the_next_node(story: &mut Story) -> Value {
+    story.nodes.states[0] = NodeState::Down;
+    story.acts(lost(LinkLoss::Closed { code: 1001 }));
+    let effects = story.acts(up(NEXT, OTHER));
+    let Some(Effect::Restore { body, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    let body: Value = serde_json::from_str(body.expose()).unwrap();
+    body["track"]["encoded"].clone()
+}
+
+#[test]
+fn the_last_of_two_tracks_that_were_asked_for_at_once_plays_on_wherever_its_node_dies() {
+    // What the node says after both answers, before it dies.
+    let said = [("a", "end"), ("b", "start"), ("b", "end"), ("c", "start")];
+    for heard in 0..=said.len() {
+        let mut story = Story::playing();
+        story.tick(1000);
+        plays(&mut story, LINK, "b");
+        plays(&mut story, LINK, "c");
+        for (identifier, what) in &said[..heard] {
+            let disposition = match *what {
+                "end" => ends(&mut story, LINK, identifier, "replaced"),
+                _ => story.starts(LINK, identifier),
+            };
+            assert_eq!(disposition, Disposition::Forward, "{identifier} {what}");
+        }
+        assert_eq!(restored_by_the_next_node(&mut story), json!("c"), "after {heard}");
+        let expected = if heard == said.len() {
+            Disposition::Swallow
+        } else {
+            Disposition::Forward
+        };
+        assert_eq!(story.starts(NEXT, "c"), expected, "after {heard}");
+        assert_eq!(ends(&mut story, NEXT, "c", "finished"), Disposition::Forward);
+    }
+}
+
+#[test]
+fn a_track_that_was_stopped_before_its_start_came_does_not_play_on_with_the_next_node() {
+    let mut story = Story::playing();
+    story.tick(1000);
+    plays(&mut story, LINK, "b");
+    let (guild, link, sent) = (GUILD, LINK, Some(story.now()));
+    let asked = Asked {
+        new_track: true,
+        sent,
+        ..Asked::default()
+    };
+    story.acts(Input::PlayerAnswered {
+        guild,
+        link,
+        asked,
+        answer: player(None),
+    });
+    assert_eq!(ends(&mut story, LINK, "a", "replaced"), Disposition::Forward);
+    assert_eq!(story.starts(LINK, "b"), Disposition::Forward);
+    assert_eq!(restored_by_the_next_node(&mut story), Value::Null);
+}
+
+#[test]
+fn a_node_is_asked_again_for_what_took_the_place_of_a_track_that_it_told_to_be_replaced() {
+    let mut story = Story::playing();
+    resumes(&mut story, "c");
+    assert_eq!(ends(&mut story, LINK, "a", "replaced"), Disposition::Forward);
+    let (guild, link) = (GUILD, LINK);
+    let effects = story.tick(500);
+    assert!(effects.contains(&Effect::FindPlayer { guild, link }), "{effects:?}");
+    let (asked, body) = (story.now() + Duration::from_millis(1), Some(player(Some("c"))));
+    story.acts(Input::PlayerFound {
+        guild,
+        link,
+        asked,
+        body,
+    });
+    assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
+}
+
 #[test]
 fn a_start_that_was_told_and_never_came_hides_none_of_a_later_play() {
     for destroyed in [false, true] {
