@@ -191,6 +191,41 @@ impl Shadow {
         }
     }
 
+    /// Takes an answer to an update that started no track, and that shows another one than is known: all of it but that. What
+    /// became of the track that is known is found out first.
+    #[cold]
+    pub fn follow_all_but_track(&mut self, asked: &Asked, answer: &[u8], now: Instant) {
+        let (Some(known), Some(shown)) = (self.object(), read::<PlayerObject<'_>>(answer)) else {
+            return;
+        };
+        let state = state(self.position(now), self.connected(&known));
+        let mut player = String::from("{");
+        let mut keep = |key, value: Option<&str>| value.into_iter().for_each(|value| field(&mut player, key, value));
+        keep("track", known.track.map(RawValue::get));
+        keep("volume", Some(&shown.volume.to_string()));
+        keep("paused", Some(if shown.paused { "true" } else { "false" }));
+        keep("state", Some(&state));
+        keep("voice", shown.voice.map(RawValue::get));
+        keep("filters", shown.filters.map(RawValue::get));
+        player.push('}');
+        if asked.end_time.is_some() && shown.track.is_some() {
+            self.end_time = asked.end_time;
+        }
+        if asked.voice {
+            self.channel = asked.channel;
+        }
+        let track = std::mem::replace(&mut self.track, TrackSince::AsAnswered);
+        self.take(player.into_bytes().into(), now);
+        self.track = track;
+    }
+
+    /// Puts an end marker to the track, if there is one.
+    pub fn end_at(&mut self, end_time: Option<i64>) {
+        if end_time.is_some() && self.has_track() {
+            self.end_time = end_time;
+        }
+    }
+
     fn count_track(&mut self) {
         self.serial = self.serial.wrapping_add(1).max(1);
     }
@@ -255,8 +290,8 @@ impl Shadow {
         self.track = TrackSince::Started(event.into(), mark);
         self.known = now;
         let started = format!(
-            r#"{{"op":"playerUpdate","state":{{"time":0,"position":{},"connected":{connected},"ping":-1}}}}"#,
-            position.max(0)
+            r#"{{"op":"playerUpdate","state":{}}}"#,
+            state(position.max(0), connected)
         );
         self.told_update(started.as_bytes(), now);
         news
@@ -677,6 +712,11 @@ fn event(guild: GuildId, kind: &str, track: &str, key: &str, value: &str) -> Tol
     )
     .into_bytes()
     .into()
+}
+
+/// A player's state, as it is told.
+fn state(position: i64, connected: bool) -> String {
+    format!(r#"{{"time":0,"position":{position},"connected":{connected},"ping":-1}}"#)
 }
 
 /// The start of the track of an event.

@@ -24,6 +24,8 @@ pub(super) struct Suspect {
     serial: u16,
     /// The Player object; `None` when the node has none.
     body: Option<Box<[u8]>>,
+    /// The end marker of its track, which it does not show.
+    end_time: Option<i64>,
     /// When it is looked at again.
     pub(super) due: Instant,
 }
@@ -224,8 +226,27 @@ impl Machine {
             link,
             serial,
             body,
+            end_time: None,
             due,
         });
+    }
+
+    /// The answer to an update that started no track shows another one than is known. What else it shows is not in doubt.
+    #[cold]
+    pub(super) fn suspect_answer(
+        &mut self,
+        guild: GuildId,
+        link: LinkId,
+        asked: &Asked,
+        answer: Box<[u8]>,
+        cx: &mut Cx<'_>,
+    ) {
+        if let Some(shadow) = self.shadow_on(guild, link) {
+            shadow.follow_all_but_track(asked, &answer, cx.now);
+        }
+        self.suspect(guild, link, Some(answer), cx);
+        let suspects = self.suspects.iter_mut().filter(|suspect| suspect.guild == guild);
+        suspects.for_each(|suspect| suspect.end_time = asked.end_time);
     }
 
     /// Whether what messages may have been lost is still being found out, or will be once the link is resumed.
@@ -257,6 +278,7 @@ impl Machine {
             link,
             serial,
             body,
+            end_time,
             ..
         } = suspect;
         // Who moves is judged when the move is over, by the node that has it then.
@@ -282,6 +304,7 @@ impl Machine {
             }
             (Some(shadow), Some(body)) => {
                 shadow.found(guild, &body, cx.now, &mut told);
+                shadow.end_at(end_time);
                 player.end_told = !told.is_empty() && !shadow.has_track();
                 player.swallow_start = !told.is_empty() && shadow.has_track();
             }

@@ -499,7 +499,7 @@ impl Machine {
         let differs = |shadow: &Shadow| !shadow.agrees(&answer) && !shadow.has_ended(&answer);
         if suspect && player.shadow.as_deref().is_some_and(differs) {
             // The answer must not cover up that a track ended unheard.
-            return self.suspect(guild, link, Some(answer), cx);
+            return self.suspect_answer(guild, link, asked, answer, cx);
         }
         let found_voice = match &mut player.shadow {
             Some(shadow) => {

@@ -288,16 +288,20 @@ fn a_track_that_is_played_again_starts_again_though_its_node_was_asked_before_it
     assert_eq!(told(&story.tick(500)), ["TrackStartEvent"]);
 }
 
-/// The track that the next node is asked to play when the node dies now.
-fn restored_by_the_next_node(story: &mut Story) -> Value {
+/// What the next node is asked for when the node dies now.
+fn restoring_body(story: &mut Story) -> Value {
     story.nodes.states[0] = NodeState::Down;
     story.acts(lost(LinkLoss::Closed { code: 1001 }));
     let effects = story.acts(up(NEXT, OTHER));
     let Some(Effect::Restore { body, .. }) = effects.first() else {
         panic!("{effects:?}");
     };
-    let body: Value = serde_json::from_str(body.expose()).unwrap();
-    body["track"]["encoded"].clone()
+    serde_json::from_str(body.expose()).unwrap()
+}
+
+/// The track of that.
+fn restored_by_the_next_node(story: &mut Story) -> Value {
+    restoring_body(story)["track"]["encoded"].clone()
 }
 
 #[test]
@@ -569,4 +573,52 @@ fn a_player_that_was_destroyed_while_its_drained_node_was_asked_moves_no_more() 
     });
     assert_eq!((story.machine.moving(), story.machine.players().len()), (0, 0));
     assert_eq!(told(&story.acts(lost(LinkLoss::Closed { code: 1001 }))), [""; 0]);
+}
+
+#[test]
+fn what_an_answer_shows_beside_a_track_that_is_in_doubt_is_taken_at_once() {
+    // Before the node dies: nothing more, what the track became, or that it says nothing of it.
+    for (then, playing, marker) in [("", "a", 50_000), ("said", "c", 50_000), ("silent", "c", 50_000)] {
+        let mut story = Story::playing();
+        story.acts(lost(LinkLoss::Broken));
+        story.tick(15);
+        story.acts(resumed(LINK, true));
+        let mut shown: Value = serde_json::from_slice(&player(Some("c"))).unwrap();
+        (shown["volume"], shown["filters"]) = (json!(40), json!({"volume": 2.0}));
+        shown["voice"] = json!({"token": "new", "endpoint": "e", "sessionId": "s"});
+        let (guild, link) = (GUILD, LINK);
+        let asked = Asked {
+            end_time: Some(marker),
+            voice: true,
+            channel: std::num::NonZeroU64::new(77),
+            ..Asked::default()
+        };
+        story.acts(Input::PlayerAnswered {
+            guild,
+            link,
+            asked,
+            answer: serde_json::to_vec(&shown).unwrap().into(),
+        });
+        if then == "said" {
+            assert_eq!(ends(&mut story, LINK, "a", "replaced"), Disposition::Forward);
+            assert_eq!(story.starts(LINK, "c"), Disposition::Forward);
+        }
+        if !then.is_empty() {
+            let expected: &[&str] = match then {
+                "silent" => &["TrackEndEvent replaced", "TrackStartEvent"],
+                _ => &[],
+            };
+            assert_eq!(told(&story.tick(500)), expected);
+        }
+        let body = restoring_body(&mut story);
+        assert_eq!(body["track"]["encoded"], json!(playing), "{then}");
+        assert_eq!(
+            (&body["volume"], &body["endTime"]),
+            (&json!(40), &json!(marker)),
+            "{then}"
+        );
+        assert_eq!(body["filters"], shown["filters"], "{then}");
+        let voice = json!({"token": "new", "endpoint": "e", "sessionId": "s", "channelId": "77"});
+        assert_eq!(body["voice"], voice, "{then}");
+    }
 }
