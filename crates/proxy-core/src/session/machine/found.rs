@@ -257,12 +257,19 @@ impl Machine {
 
     /// What no message has explained meanwhile is told.
     pub(super) fn confirm_suspects(&mut self, cx: &mut Cx<'_>) {
-        if self.suspects.is_empty() {
-            return;
+        if !self.suspects.is_empty() {
+            let now = cx.now;
+            self.confirm_those(|suspect| suspect.due <= now, cx);
         }
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.suspects)
-            .into_iter()
-            .partition(|suspect| suspect.due <= cx.now);
+    }
+
+    /// A link is gone: no message comes over it that could explain more.
+    pub(super) fn confirm_all_on(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+        self.confirm_those(|suspect| suspect.link == link, cx);
+    }
+
+    fn confirm_those(&mut self, are_due: impl Fn(&Suspect) -> bool, cx: &mut Cx<'_>) {
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.suspects).into_iter().partition(are_due);
         self.suspects = later;
         for suspect in due {
             self.confirm(suspect, cx);

@@ -34,6 +34,12 @@ impl Machine {
         // The request of what was only reserved asks for a place again.
         self.players
             .retain(|player| player.link != link || !player.is_reserved());
+        if !reason.is_planned() {
+            self.confirm_all_on(link, cx);
+        }
+        if self.is_ended() {
+            return;
+        }
         for guild in self.players.guilds_on(link) {
             self.begin_move(guild, from, reason, None, cx);
         }
