@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use crate::node::Node;
 use crate::transport::Stream;
 use crate::usage::NodeLedger;
@@ -17,10 +19,16 @@ const MAX_IDLE: usize = 64;
 /// An idle connection older than this is not used again; nodes and what stands before them cut idle ones.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(30);
 
+/// So many links take leave of a node at a time. Each does so over a connection of its own, and when a crowd of clients
+/// goes at once there are neither files nor ports for all of them.
+const MAX_LEAVING: usize = 64;
+
 /// One worker's connections to one node.
 pub(crate) struct NodePool {
     pub(crate) node: Arc<Node>,
     pub(crate) ledger: Arc<NodeLedger>,
+    /// A link takes leave of the node while it holds a permit.
+    pub(crate) leaving: Semaphore,
     idle: RefCell<Vec<Idle>>,
     /// Links of this worker with players on the node, whose silence would be noticed.
     watched: Cell<usize>,
@@ -56,6 +64,7 @@ impl NodePool {
         Self {
             node,
             ledger,
+            leaving: Semaphore::new(MAX_LEAVING),
             idle: RefCell::default(),
             watched: Cell::new(0),
             heard: Cell::new(Instant::now()),

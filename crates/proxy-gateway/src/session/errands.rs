@@ -203,7 +203,13 @@ pub(crate) fn leave(worker: &Rc<Worker>, link: Box<LinkSide>) {
     let worker = Rc::clone(worker);
     spawn(&Rc::clone(&worker), async move {
         let (node, node_session) = (link.node, link.node_session.clone());
-        if forget(&worker, node, &node_session).await != Some(200) {
+        // Behind others that leave it, though not for longer than a node may take to answer.
+        let pool = worker.pool(node);
+        let told = match timeout(SHORT_LIMIT, pool.leaving.acquire()).await {
+            Ok(_turn) => forget(&worker, node, &node_session).await,
+            Err(_) => None,
+        };
+        if told != Some(200) {
             worker.shared.abandon(node, node_session);
         }
         drop(link);
