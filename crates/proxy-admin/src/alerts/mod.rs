@@ -42,6 +42,9 @@ const LOGIN_ADDRESSES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Alerting {
     engine: Mutex<Alerts>,
+    /// Held until new alerts have the numbers under which they are kept: nobody is shown others, which would name no alert a
+    /// moment later.
+    numbering: tokio::sync::Mutex<()>,
     record: Record,
     deliveries: Deliveries,
     /// Taken by the runner.
@@ -67,6 +70,7 @@ impl Alerting {
         let (deliveries, queues) = Deliveries::new(&config)?;
         Ok(Self {
             engine: Mutex::new(Alerts::new(config.settings)),
+            numbering: tokio::sync::Mutex::default(),
             record: Record::new(store),
             deliveries,
             queues: Mutex::new(Some(queues)),
@@ -103,13 +107,16 @@ impl Alerting {
 
     /// Alerts, newest first, with an id below `before`.
     pub(crate) async fn list(&self, open_only: bool, before: Option<u64>, limit: usize) -> Vec<Alert> {
+        let numbered = self.numbering.lock().await;
         let open: Vec<Alert> = lock(&self.engine).open().cloned().collect();
+        drop(numbered);
         self.record.list(open, open_only, before, limit).await
     }
 
     /// Notes that somebody has seen an alert. `None` when there is none with this id.
     pub(crate) async fn acknowledge(&self, id: u64, by: &str) -> Option<Alert> {
         let at = millis(SystemTime::now());
+        let _numbered = self.numbering.lock().await;
         let open = lock(&self.engine).acknowledge(id, by, at).cloned();
         self.record.acknowledge(open, id, by, at).await
     }
@@ -150,10 +157,12 @@ async fn watch(app: &App, alerting: &Alerting) {
     loop {
         ticks.tick().await;
         let observation = observer.look(app, alerting);
+        let numbering = alerting.numbering.lock().await;
         let mut notices = lock(&alerting.engine).observe(&observation);
         for (id, stored) in alerting.record.keep(&mut notices).await {
             lock(&alerting.engine).renumber(id, stored);
         }
+        drop(numbering);
         notices.iter().for_each(|notice| alerting.deliveries.tell(notice));
         alerting.record.refresh(&lock(&alerting.engine), observation.at);
     }

@@ -143,7 +143,8 @@ fn on_a_full_disk_commits_that_wait_together_are_refused_and_none_is_done() {
         let error = refused.wait().unwrap_err().to_string();
         assert!(error.contains("full"), "{error}");
     }
-    wait("failing", || store.health().failing);
+    // It may be well again by now, since little fits.
+    wait("noted", || store.health().last_error.is_some());
     assert!(store.health().last_error.unwrap().contains("full"));
     let there = |user: &str| store.password_hash(user).unwrap().is_some();
     assert!(!there("a") && !there("b"));
